@@ -65,16 +65,16 @@ CREATE TABLE customer_users (
 ) STRICT;
 CREATE INDEX customer_users_created ON customer_users (created_at, id);
 
--- User names and e-mail addresses of customers are unique across all customers. customer_users is spread over
--- the workers of a cluster by customer and can't hold that promise itself; this small table can, everywhere.
-CREATE TABLE customer_logins (
-    kind TEXT NOT NULL CHECK (kind IN ('username', 'email')),
+-- Names that exist once in the whole installation. Customers' tables are spread over the workers of a cluster by
+-- customer and can't hold such a promise themselves; this small table can, everywhere.
+CREATE TABLE unique_names (
+    kind TEXT NOT NULL CHECK (kind IN ('user_name', 'user_email', 'customer_email')),
     name TEXT NOT NULL,
-    user_id TEXT NOT NULL,
+    owner_id TEXT NOT NULL,
     customer_id TEXT NOT NULL,
     PRIMARY KEY (kind, name)
 ) STRICT;
-CREATE INDEX customer_logins_user ON customer_logins (user_id);
+CREATE INDEX unique_names_owner ON unique_names (owner_id);
 
 CREATE TABLE refresh_tokens (
     id TEXT PRIMARY KEY,

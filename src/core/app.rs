@@ -1,12 +1,13 @@
 //! The one handle that adapters hold.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::Notify;
 
 use crate::core::{
     database::{Database, Location, Options},
-    error::Result,
+    error::{Error, Result},
+    plugins::PluginHost,
     settings::Settings,
     time::Clock,
 };
@@ -22,16 +23,30 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// Rung after a commit that left an event for the worker.
     pub wake: Arc<Notify>,
+    /// Runs the scripts.
+    pub plugins: PluginHost,
 }
 
 impl App {
-    /// Connects to the configured database. Migrations are left to the caller.
+    /// Connects to the configured database. Migrations are left to the caller. Scripts run in child processes of this
+    /// very program.
     ///
     /// # Errors
     /// When the URL is malformed or the database can't be reached.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self> {
+        let program = std::env::current_exe()
+            .map_err(|cause| Error::internal("app.program", "can't find this program's own file").caused_by(cause))?;
+        Self::open_with_program(settings, clock, program).await
+    }
+
+    /// As [`App::open`], where the program is not the running one: for tests, which are another one.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_with_program(settings: Settings, clock: Clock, program: PathBuf) -> Result<Self> {
         let location = Location::parse(settings.db.url.reveal())?;
         let database = Database::connect(location, &Options::from(&settings.db)).await?;
-        Ok(Self { database, clock, settings: Arc::new(settings), wake: Arc::default() })
+        let plugins = PluginHost::new(program, &settings.plugins, database.clone(), clock.clone())?;
+        Ok(Self { database, clock, settings: Arc::new(settings), wake: Arc::default(), plugins })
     }
 }

@@ -13,3 +13,22 @@ pub mod secret;
 pub mod settings;
 pub mod text;
 pub mod time;
+
+pub mod audit;
+pub mod outbox;
+
+pub mod customers;
+pub mod identity;
+pub mod plugins;
+pub mod products;
+
+pub mod balance;
+pub mod instances;
+pub mod invoices;
+pub mod orders;
+pub mod payments;
+pub mod settlement;
+
+pub mod http;
+pub mod notifications;
+pub mod worker;

@@ -93,7 +93,9 @@ impl Database {
         for _ in 1..CONFLICT_ATTEMPTS_MAX {
             match work().await {
                 Err(error) if error.is_conflict() => {
-                    tokio::time::sleep(wait.mul_f32(rand::rng().random_range(0.5..1.5))).await;
+                    // With jitter, so that two that met do not meet again.
+                    let jitter = rand::rng().random_range(0.5..1.5);
+                    tokio::time::sleep(wait.mul_f32(jitter)).await;
                     wait *= 2;
                 }
                 result => return result,

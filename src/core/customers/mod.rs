@@ -1,0 +1,11 @@
+//! Customers: who buys, and on which credit. Their money is in `balance`, their logins in `identity`.
+
+mod model;
+mod operations;
+pub(crate) mod store;
+
+pub use self::{
+    model::Customer,
+    operations::{CustomerFilter, NewCustomer, create, get, list},
+    store::lock,
+};

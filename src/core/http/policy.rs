@@ -1,0 +1,103 @@
+//! Which addresses outbound requests may reach.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use crate::core::error::{Error, Result};
+
+/// The exceptions to the rule that special addresses are refused.
+#[derive(Debug)]
+pub(super) struct Policy {
+    allowed: Vec<IpNet>,
+}
+
+impl Policy {
+    pub(super) const fn new(allowed: Vec<IpNet>) -> Self {
+        Self { allowed }
+    }
+
+    /// Refuses an address of a special range that the configuration does not list.
+    pub(super) fn check(&self, address: IpAddr) -> Result<()> {
+        // `::ffff:127.0.0.1` is 127.0.0.1.
+        let address = address.to_canonical();
+        if self.allowed.iter().any(|network| network.contains(&address)) || !is_special(address) {
+            return Ok(());
+        }
+        Err(Error::denied("http.address", format!("{address} is a loopback, link-local or private address"))
+            .hint("list its network in [plugins].allow_private if plugins may reach it"))
+    }
+}
+
+fn is_special(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_special_v4(address),
+        IpAddr::V6(address) => is_special_v6(address),
+    }
+}
+
+/// The special-purpose registry of RFC 6890, as far as something may answer there.
+fn is_special_v4(address: Ipv4Addr) -> bool {
+    let [a, b, ..] = address.octets();
+    address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_documentation()
+        || address.is_multicast()
+        || a == 0
+        || a >= 240
+        // Shared address space of carriers (RFC 6598).
+        || (a == 100 && (64..128).contains(&b))
+        // Benchmarking (RFC 2544) and protocol assignments (RFC 6890).
+        || (a == 198 && (b == 18 || b == 19))
+        || (a == 192 && b == 0)
+}
+
+fn is_special_v6(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    address.is_loopback()
+        || address.is_unspecified()
+        || address.is_multicast()
+        || address.is_unique_local()
+        || address.is_unicast_link_local()
+        // Documentation, and the prefixes that carry an IPv4 address inside (NAT64, 6to4, Teredo).
+        || (first == 0x2001 && (second == 0x0db8 || second == 0))
+        || first == 0x2002
+        || (first == 0x64 && second == 0xff9b)
+        || address.to_ipv4().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_addresses_are_refused_unless_listed() {
+        let policy = Policy::new(vec!["10.77.0.0/24".parse().unwrap()]);
+        for refused in [
+            "127.0.0.1",
+            "169.254.169.254",
+            "10.0.0.1",
+            "192.168.1.1",
+            "172.16.0.1",
+            "0.0.0.0",
+            "100.64.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "255.255.255.255",
+            "224.0.0.1",
+        ] {
+            assert!(policy.check(refused.parse().unwrap()).is_err(), "{refused}");
+        }
+        for allowed in ["10.77.0.5", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "::ffff:10.77.0.9"] {
+            assert!(policy.check(allowed.parse().unwrap()).is_ok(), "{allowed}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Users, passwords, sessions and tokens: who somebody is. What they may do is `core::actor`.
+//!
+//! Administrators and operators log in with a session (a random token, stored as a hash); customers get a signed
+//! access token and a refresh token.
+
+mod bootstrap;
+mod model;
+mod operations;
+pub mod password;
+mod store;
+mod token;
+
+pub use self::{
+    bootstrap::{Bootstrapped, bootstrap},
+    model::{AdminRole, User, UserKind},
+    operations::{
+        Credential, Grant, Login, NewUser, UserFilter, authenticate, create_user, get_user, list_users, login, logout,
+        me,
+    },
+    store::{NameKind, claim_name},
+};

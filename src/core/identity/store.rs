@@ -1,0 +1,297 @@
+//! SQL of users, sessions and tokens.
+
+use super::model::{AdminRole, User, UserKind};
+use crate::core::{
+    database::{Database, Query, Source, Tx},
+    error::{Error, Result},
+    id::Id,
+    page::{Page, PageRequest},
+    time::Timestamp,
+};
+
+/// What a name in the table of unique names names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameKind {
+    /// A customer's user, by login name.
+    UserName,
+    /// A customer's user, by e-mail address.
+    UserEmail,
+    /// A customer, by e-mail address.
+    CustomerEmail,
+}
+
+impl NameKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::UserName => "user_name",
+            Self::UserEmail => "user_email",
+            Self::CustomerEmail => "customer_email",
+        }
+    }
+}
+
+/// Takes a name for its owner, or says that somebody has it.
+///
+/// # Errors
+/// `name.taken`, naming it.
+pub async fn claim_name(tx: &mut Tx, kind: NameKind, name: &str, owner: Id, customer: Id) -> Result<()> {
+    let taken = tx
+        .q("INSERT INTO unique_names (kind, name, owner_id, customer_id) VALUES ($1, $2, $3, $4) ON CONFLICT (kind, name) DO NOTHING")
+        .bind(kind.as_str())
+        .bind(name.to_owned())
+        .bind(owner)
+        .bind(customer)
+        .execute()
+        .await?;
+    if taken == 1 {
+        return Ok(());
+    }
+    Err(Error::already_exists(
+        "name.taken",
+        match kind {
+            NameKind::UserName => format!("the user name `{name}` is taken"),
+            NameKind::UserEmail => format!("a user with the e-mail address `{name}` exists"),
+            NameKind::CustomerEmail => format!("a customer with the e-mail address `{name}` exists"),
+        },
+    ))
+}
+
+#[derive(sqlx::FromRow)]
+struct UserRow {
+    id: Id,
+    username: String,
+    email: String,
+    display_name: String,
+    role: Option<AdminRole>,
+    is_active: bool,
+    created_at: Timestamp,
+    customer_id: Option<Id>,
+    password_hash: String,
+}
+
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        Self {
+            id: row.id,
+            username: row.username,
+            email: row.email,
+            display_name: row.display_name,
+            role: row.role,
+            is_active: row.is_active,
+            created_at: row.created_at,
+            customer_id: row.customer_id,
+        }
+    }
+}
+
+const ADMIN: &str = "SELECT id, username, email, display_name, role, is_active, created_at, CAST(NULL AS UUID) AS customer_id, password_hash FROM admin_users";
+const CUSTOMER: &str = "SELECT id, username, email, display_name, CAST(NULL AS TEXT) AS role, is_active, created_at, customer_id, password_hash FROM customer_users";
+
+/// A user and the hash of its password.
+pub(super) struct Stored {
+    pub(super) user: User,
+    pub(super) password_hash: String,
+}
+
+impl From<UserRow> for Stored {
+    fn from(row: UserRow) -> Self {
+        Self { password_hash: row.password_hash.clone(), user: row.into() }
+    }
+}
+
+/// The `SELECT` of users of one kind, to be narrowed further.
+const fn select(kind: UserKind) -> &'static str {
+    match kind {
+        UserKind::Admin => ADMIN,
+        UserKind::Customer => CUSTOMER,
+    }
+}
+
+/// The user with this login name.
+pub(super) async fn find_by_name(source: impl Source<'_>, kind: UserKind, username: &str) -> Result<Option<Stored>> {
+    let row: Option<UserRow> =
+        source.q(select(kind)).push_bind(" WHERE username = ", username.to_owned()).opt().await?;
+    Ok(row.map(Stored::from))
+}
+
+/// The user with this identifier.
+pub(super) async fn find(source: impl Source<'_>, kind: UserKind, id: Id) -> Result<Option<Stored>> {
+    let row: Option<UserRow> = source.q(select(kind)).push_bind(" WHERE id = ", id).opt().await?;
+    Ok(row.map(Stored::from))
+}
+
+/// What a list of users is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Administrators of this role.
+    pub role: Option<AdminRole>,
+    /// Enabled or disabled ones.
+    pub is_active: Option<bool>,
+    /// A pattern over names and addresses.
+    pub search: Option<String>,
+    /// Users of this customer.
+    pub customer_id: Option<Id>,
+}
+
+fn narrowed<'e>(query: Query<'e>, kind: UserKind, filter: &Filter) -> Query<'e> {
+    let query = query.push(" WHERE 1 = 1").filter(" AND is_active = ", filter.is_active);
+    let query = match &filter.search {
+        Some(pattern) => query.push_bind(" AND search LIKE ", pattern.clone()).push(" ESCAPE '\\'"),
+        None => query,
+    };
+    match kind {
+        UserKind::Admin => query.filter(" AND role = ", filter.role),
+        UserKind::Customer => query.filter(" AND customer_id = ", filter.customer_id),
+    }
+}
+
+/// A page of users of one kind.
+pub(super) async fn list(
+    database: &Database,
+    kind: UserKind,
+    filter: &Filter,
+    page: PageRequest,
+) -> Result<Page<User>> {
+    let count = match kind {
+        UserKind::Admin => "SELECT CAST(COUNT(*) AS BIGINT) FROM admin_users",
+        UserKind::Customer => "SELECT CAST(COUNT(*) AS BIGINT) FROM customer_users",
+    };
+    let rows = narrowed(database.q(select(kind)), kind, filter).push(" ORDER BY created_at DESC, id DESC");
+    Ok(page.fetch::<UserRow>(narrowed(database.q(count), kind, filter), rows).await?.map(User::from))
+}
+
+/// Writes a new user of either kind.
+pub(super) async fn insert(tx: &mut Tx, at: Timestamp, user: &User, password_hash: &str, search: &str) -> Result<()> {
+    let query = match (user.role, user.customer_id) {
+        (Some(role), _) => tx
+            .q("INSERT INTO admin_users (role, id, username, email, display_name, password_hash, is_active, search, created_at, updated_at) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)")
+            .bind(role),
+        (None, customer) => tx
+            .q("INSERT INTO customer_users (customer_id, id, username, email, display_name, password_hash, is_active, search, created_at, updated_at) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)")
+            .bind(customer),
+    };
+    query
+        .bind(user.id)
+        .bind(user.username.clone())
+        .bind(user.email.clone())
+        .bind(user.display_name.clone())
+        .bind(password_hash.to_owned())
+        .bind(user.is_active)
+        .bind(search.to_owned())
+        .bind(at)
+        .execute_one()
+        .await
+}
+
+/// Replaces a password's hash.
+pub(super) async fn set_password(
+    tx: &mut Tx,
+    at: Timestamp,
+    kind: UserKind,
+    user: Id,
+    password_hash: &str,
+) -> Result<()> {
+    tx.q(match kind {
+        UserKind::Admin => "UPDATE admin_users SET password_hash = $2, updated_at = $3 WHERE id = $1",
+        UserKind::Customer => "UPDATE customer_users SET password_hash = $2, updated_at = $3 WHERE id = $1",
+    })
+    .bind(user)
+    .bind(password_hash.to_owned())
+    .bind(at)
+    .execute_one()
+    .await
+}
+
+/// Notes a login.
+pub(super) async fn touch_login(tx: &mut Tx, at: Timestamp, kind: UserKind, user: Id) -> Result<()> {
+    tx.q(match kind {
+        UserKind::Admin => "UPDATE admin_users SET last_login_at = $2 WHERE id = $1",
+        UserKind::Customer => "UPDATE customer_users SET last_login_at = $2 WHERE id = $1",
+    })
+    .bind(user)
+    .bind(at)
+    .execute_one()
+    .await
+}
+
+/// How many administrators there are, of whatever role.
+pub(super) async fn count_admins(source: impl Source<'_>) -> Result<i64> {
+    source.q("SELECT CAST(COUNT(*) AS BIGINT) FROM admin_users").scalar().await
+}
+
+/// A session of an administrator.
+#[derive(sqlx::FromRow)]
+pub(super) struct SessionRow {
+    pub(super) id: Id,
+    pub(super) user_id: Id,
+    pub(super) username: String,
+    pub(super) role: AdminRole,
+    pub(super) is_active: bool,
+    pub(super) last_seen_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+}
+
+/// The session behind a token.
+pub(super) async fn find_session(source: impl Source<'_>, token_hash: &str) -> Result<Option<SessionRow>> {
+    source
+        .q("SELECT sessions.id, user_id, username, role, is_active, last_seen_at, expires_at \
+            FROM sessions JOIN admin_users ON admin_users.id = sessions.user_id WHERE token_hash = $1")
+        .bind(token_hash.to_owned())
+        .opt()
+        .await
+}
+
+/// Writes a new session.
+pub(super) async fn insert_session(
+    tx: &mut Tx,
+    at: Timestamp,
+    user: Id,
+    token_hash: &str,
+    source: &str,
+    expires: Timestamp,
+) -> Result<()> {
+    tx.q(
+        "INSERT INTO sessions (id, user_id, token_hash, ip_address, user_agent, created_at, last_seen_at, expires_at) \
+          VALUES ($1, $2, $3, $4, '', $5, $5, $6)",
+    )
+    .bind(Id::generate())
+    .bind(user)
+    .bind(token_hash.to_owned())
+    .bind(source.to_owned())
+    .bind(at)
+    .bind(expires)
+    .execute_one()
+    .await
+}
+
+/// Notes that a session is used.
+pub(super) async fn touch_session(tx: &mut Tx, at: Timestamp, session: Id) -> Result<()> {
+    tx.q("UPDATE sessions SET last_seen_at = $2 WHERE id = $1").bind(session).bind(at).execute().await.map(|_| ())
+}
+
+/// Ends the session behind a token; nothing happens when there is none.
+pub(super) async fn delete_session(tx: &mut Tx, token_hash: &str) -> Result<u64> {
+    tx.q("DELETE FROM sessions WHERE token_hash = $1").bind(token_hash.to_owned()).execute().await
+}
+
+/// Writes a refresh token that starts a family of its own.
+pub(super) async fn insert_refresh_token(
+    tx: &mut Tx,
+    at: Timestamp,
+    user: Id,
+    customer: Id,
+    token_hash: &str,
+    expires: Timestamp,
+) -> Result<()> {
+    tx.q("INSERT INTO refresh_tokens (id, family_id, user_id, customer_id, token_hash, created_at, expires_at) VALUES ($1, $1, $2, $3, $4, $5, $6)")
+        .bind(Id::generate())
+        .bind(user)
+        .bind(customer)
+        .bind(token_hash.to_owned())
+        .bind(at)
+        .bind(expires)
+        .execute_one()
+        .await
+}

@@ -1,0 +1,67 @@
+//! SQL of instances.
+
+use super::model::{Instance, InstanceStatus};
+use crate::core::{
+    database::{Source, Tx},
+    error::Result,
+    id::Id,
+    time::Timestamp,
+};
+
+const SELECT: &str = "SELECT id, customer_id, order_id, product_id, product_name, provider_interface_id, provider_instance_id, status, \
+                      ip_address, server_spec, created_at, updated_at FROM instances";
+
+/// The server of an order.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn find_by_order(source: impl Source<'_>, order_id: Id) -> Result<Option<Instance>> {
+    source.q(SELECT).push_bind(" WHERE order_id = ", order_id).opt().await
+}
+
+/// Writes a server that is being made; an order has one at most, and a second call changes nothing.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn insert(tx: &mut Tx, instance: &Instance) -> Result<()> {
+    tx.q("INSERT INTO instances (id, customer_id, order_id, product_id, product_name, provider_interface_id, provider_instance_id, status, \
+          ip_address, server_spec, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+          ON CONFLICT (order_id, customer_id) DO NOTHING")
+        .bind(instance.id)
+        .bind(instance.customer_id)
+        .bind(instance.order_id)
+        .bind(instance.product_id)
+        .bind(instance.product_name.clone())
+        .bind(instance.provider_interface_id)
+        .bind(instance.provider_instance_id.clone())
+        .bind(instance.status)
+        .bind(instance.ip_address.clone())
+        .bind(instance.server_spec.clone())
+        .bind(instance.created_at)
+        .bind(instance.updated_at)
+        .execute()
+        .await
+        .map(|_| ())
+}
+
+/// Writes what the provider said of the server of an order.
+///
+/// # Errors
+/// When the order has none.
+pub(crate) async fn update(
+    tx: &mut Tx,
+    at: Timestamp,
+    order_id: Id,
+    status: InstanceStatus,
+    provider_instance_id: &str,
+    ip_address: &str,
+) -> Result<()> {
+    tx.q("UPDATE instances SET status = $2, provider_instance_id = $3, ip_address = $4, updated_at = $5 WHERE order_id = $1")
+        .bind(order_id)
+        .bind(status)
+        .bind(provider_instance_id.to_owned())
+        .bind(ip_address.to_owned())
+        .bind(at)
+        .execute_one()
+        .await
+}

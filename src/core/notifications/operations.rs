@@ -1,0 +1,162 @@
+//! From an event to its deliveries, and a delivery.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::text::{Subject, compose};
+use crate::core::{
+    app::App,
+    customers,
+    database::Tx,
+    error::{Error, Result},
+    event::EventType,
+    id::Id,
+    instances, invoices, orders,
+    outbox::{self, Claim, NewEvent},
+    plugins::{self, Interface, Kind},
+    time::Timestamp,
+};
+
+/// The field of a delivery's payload that names its notifier.
+const DELIVER_TO: &str = "deliver_to";
+
+/// Whether an event is the telling of another one.
+#[must_use]
+pub fn is_delivery(claim: &Claim) -> bool {
+    claim.payload.get(DELIVER_TO).is_some()
+}
+
+/// Who listens to an event. Asked outside of any transaction, since it calls scripts.
+async fn listeners(app: &App, event: EventType) -> Result<Vec<Interface>> {
+    let mut listening = Vec::new();
+    for interface in plugins::store::interfaces(&app.database, Some(Kind::Notifier.as_db().to_owned())).await? {
+        if !interface.enabled {
+            continue;
+        }
+        match app.plugins.call_json(&interface, "supported_events", json!({})).await {
+            Ok(answer) if hears(&answer, event) => listening.push(interface),
+            Ok(_) => {}
+            // One notifier that is broken must not keep the others from hearing.
+            Err(error) => {
+                tracing::warn!(notifier = %interface.display_name, %error, "a notifier could not be asked for its events")
+            }
+        }
+    }
+    Ok(listening)
+}
+
+/// An empty list means every event but codes, which are for one person's eyes.
+fn hears(answer: &Value, event: EventType) -> bool {
+    let names: Vec<&str> = answer.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if names.is_empty() {
+        return event != EventType::VerificationCode;
+    }
+    names.iter().any(|name| EventType::from_plugin_name(name) == Some(event))
+}
+
+/// What is to be told of an event: prepared outside of the transaction in which the deliveries are then written.
+pub async fn fan_out(app: &App, claim: &Claim) -> Result<Vec<NewEvent>> {
+    let listening = listeners(app, claim.event_type).await?;
+    if listening.is_empty() {
+        return Ok(Vec::new());
+    }
+    let subject = load(app, claim).await?;
+    let message = compose(claim.event_type, &subject);
+    let operator = app.settings.server.notify_email.trim();
+    let recipients: BTreeSet<&str> = subject
+        .customer
+        .iter()
+        .map(|customer| customer.email.as_str())
+        .chain([operator])
+        .filter(|address| !address.is_empty())
+        .collect();
+    let mut deliveries = Vec::new();
+    for interface in &listening {
+        for recipient in &recipients {
+            deliveries.push(NewEvent {
+                event_type: claim.event_type,
+                // A subject of its own: deliveries do not wait for each other.
+                subject_id: Id::generate(),
+                order_id: claim.order_id,
+                payload: json!({
+                    DELIVER_TO: interface.id,
+                    "recipient": recipient,
+                    "title": message.title,
+                    "body": message.body,
+                    "data": message.data,
+                }),
+            });
+        }
+    }
+    Ok(deliveries)
+}
+
+async fn load(app: &App, claim: &Claim) -> Result<Subject> {
+    let reason = claim.payload.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut subject = Subject { reason, ..Subject::default() };
+    if let Some(order_id) = claim.order_id {
+        subject.order = orders::store::find(&app.database, order_id).await?;
+        subject.instance = instances::store::find_by_order(&app.database, order_id).await?;
+    } else if matches!(claim.event_type, EventType::InvoiceIssued | EventType::InvoiceOverdue) {
+        subject.invoice = invoices::store::find_head(&app.database, claim.subject_id).await?;
+    }
+    let customer_id = subject
+        .order
+        .as_ref()
+        .map(|order| order.customer_id)
+        .or(subject.invoice.as_ref().map(|invoice| invoice.customer_id));
+    if let Some(customer_id) = customer_id {
+        subject.customer = customers::store::find(&app.database, customer_id).await?;
+    }
+    Ok(subject)
+}
+
+/// Hands a delivery to its notifier. One that is gone or disabled meanwhile has nothing to tell any more.
+///
+/// # Errors
+/// What the notifier says; the delivery is then tried again later.
+pub async fn deliver(app: &App, claim: &Claim) -> Result<()> {
+    let malformed =
+        || Error::internal("notification.payload", format!("the delivery `{}` names no notifier", claim.id));
+    let notifier = claim.payload.get(DELIVER_TO).and_then(Value::as_str).ok_or_else(malformed)?;
+    let Some(interface) = plugins::store::find(&app.database, Id::parse(DELIVER_TO, notifier)?)
+        .await?
+        .filter(|interface| interface.enabled)
+    else {
+        return Ok(());
+    };
+    let field = |name: &str| claim.payload.get(name).cloned().unwrap_or_default();
+    let business = json!({
+        "event_type": claim.event_type,
+        "title": field("title"),
+        "body": field("body"),
+        "recipient": field("recipient"),
+        "data": field("data"),
+    });
+    app.plugins.call_json(&interface, "send", business).await.map(|_| ())
+}
+
+/// Writes deliveries.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn write(tx: &mut Tx, at: Timestamp, deliveries: Vec<NewEvent>) -> Result<()> {
+    for delivery in deliveries {
+        outbox::enqueue(tx, at, delivery).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_hears_everything_but_codes() {
+        assert!(hears(&json!([]), EventType::OrderPaid));
+        assert!(!hears(&json!([]), EventType::VerificationCode));
+        assert!(hears(&json!(["order.paid", "nonsense"]), EventType::OrderPaid));
+        assert!(!hears(&json!(["order.paid"]), EventType::OrderCreated));
+    }
+}

@@ -1,0 +1,87 @@
+//! What people read.
+
+use serde_json::{Value, json};
+
+use crate::core::{customers::Customer, event::EventType, instances::Instance, invoices::Invoice, orders::Order};
+
+/// What an event is about, as far as it is known.
+#[derive(Default)]
+pub(super) struct Subject {
+    pub(super) customer: Option<Customer>,
+    pub(super) order: Option<Order>,
+    pub(super) instance: Option<Instance>,
+    pub(super) invoice: Option<Invoice>,
+    pub(super) reason: String,
+}
+
+/// A message: title, body, and the same as data for programs.
+pub(super) struct Message {
+    pub(super) title: String,
+    pub(super) body: String,
+    pub(super) data: Value,
+}
+
+/// Writes the message of an event.
+pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
+    let product = subject.order.as_ref().map_or("", |order| order.product_name.as_str());
+    let amount =
+        subject.order.as_ref().map_or_else(String::new, |order| format!("{} {}", order.total_amount, order.currency));
+    let number = subject.invoice.as_ref().and_then(|invoice| invoice.invoice_number.as_deref()).unwrap_or_default();
+    let due = subject.invoice.as_ref().map_or_else(String::new, |invoice| {
+        format!("{} {}, due on {}", invoice.total_amount, invoice.currency, invoice.due_date)
+    });
+    let (title, sentence) = match event {
+        EventType::OrderCreated => {
+            (format!("Order received: {product}"), format!("The order is waiting for the payment of {amount}."))
+        }
+        EventType::OrderPaid => {
+            (format!("Payment received: {product}"), format!("{amount} was paid. The server is being made."))
+        }
+        EventType::OrderProvisioned => {
+            let address = subject
+                .instance
+                .as_ref()
+                .map(|instance| instance.ip_address.as_str())
+                .filter(|address| !address.is_empty());
+            let sentence = match address {
+                Some(address) => format!("The server runs at {address}."),
+                None => "The server runs.".to_owned(),
+            };
+            (format!("Server ready: {product}"), sentence)
+        }
+        EventType::OrderCancelled => (
+            format!("Order cancelled: {product}"),
+            "The order was cancelled; what was paid is on the balance.".to_owned(),
+        ),
+        EventType::InstanceTerminated => (format!("Server ended: {product}"), "The server was given back.".to_owned()),
+        EventType::TicketAssigned => ("Ticket assigned".to_owned(), "A ticket has a new assignee.".to_owned()),
+        EventType::TicketReplied => ("New reply to a ticket".to_owned(), "There is a new reply.".to_owned()),
+        EventType::InvoiceIssued => (format!("Invoice {number}"), format!("A new invoice of {due}.")),
+        EventType::InvoiceOverdue => {
+            (format!("Invoice {number} is overdue"), format!("An invoice was not paid in time: {due}."))
+        }
+        EventType::VerificationCode => ("Verification code".to_owned(), String::new()),
+    };
+    let mut body = sentence;
+    if let Some(order) = &subject.order {
+        body.push_str(&format!("\n\nOrder: {}", order.id));
+    }
+    Message { title, body, data: data(subject) }
+}
+
+fn data(subject: &Subject) -> Value {
+    json!({
+        "customer_id": subject.customer.as_ref().map(|customer| customer.id),
+        "customer_name": subject.customer.as_ref().map(|customer| &customer.name),
+        "order_id": subject.order.as_ref().map(|order| order.id),
+        "product_name": subject.order.as_ref().map(|order| &order.product_name),
+        "amount": subject.order.as_ref().map(|order| order.total_amount),
+        "currency": subject.order.as_ref().map(|order| &order.currency),
+        "status": subject.order.as_ref().map(|order| order.status),
+        "instance_id": subject.instance.as_ref().map(|instance| instance.id),
+        "ip_address": subject.instance.as_ref().map(|instance| &instance.ip_address),
+        "invoice_id": subject.invoice.as_ref().map(|invoice| invoice.id),
+        "invoice_number": subject.invoice.as_ref().and_then(|invoice| invoice.invoice_number.as_ref()),
+        "reason": subject.reason,
+    })
+}

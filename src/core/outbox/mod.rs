@@ -1,0 +1,86 @@
+//! The outbox: events are written in the transaction of what they tell, so that none is lost and none is told of
+//! something that did not happen. This slice knows no other; `worker` reads what is here and acts.
+//!
+//! An event is claimed for a while (a lease). Whoever claims it and dies leaves a lease that runs out, and another
+//! takes over; whoever comes too late finds its claim gone and must not commit. Events with the same subject are
+//! handled one after the other, in the order of their identifiers.
+
+mod store;
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::Value;
+
+pub use self::store::{claim, enqueue, finish, give_up, has_open, release_all, renew, retry_later};
+use crate::core::{event::EventType, id::Id};
+
+/// How long a claim lasts unless it is renewed.
+pub const LEASE: TimeDelta = TimeDelta::seconds(30);
+/// How often a claim is renewed while its event is worked on.
+pub const RENEWAL: Duration = Duration::from_secs(10);
+/// How often an event is tried before it is put aside as failed.
+pub const ATTEMPTS_MAX: i64 = 8;
+/// The wait after the first failed attempt; it doubles with each one.
+const BACKOFF_FIRST: TimeDelta = TimeDelta::seconds(2);
+/// The longest wait between two attempts.
+const BACKOFF_MAX: TimeDelta = TimeDelta::minutes(10);
+
+/// An event to be written.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// What happened.
+    pub event_type: EventType,
+    /// What it happened to; events of one subject are handled one after the other.
+    pub subject_id: Id,
+    /// The order that it belongs to, if any.
+    pub order_id: Option<Id>,
+    /// What a handler needs besides.
+    pub payload: Value,
+}
+
+impl NewEvent {
+    /// An event of an order.
+    #[must_use]
+    pub fn of_order(event_type: EventType, order_id: Id, payload: Value) -> Self {
+        Self { event_type, subject_id: order_id, order_id: Some(order_id), payload }
+    }
+}
+
+/// An event that this worker holds.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The event.
+    pub id: Id,
+    /// What happened.
+    pub event_type: EventType,
+    /// What it happened to.
+    pub subject_id: Id,
+    /// The order that it belongs to, if any.
+    pub order_id: Option<Id>,
+    /// What a handler needs besides.
+    pub payload: Value,
+    /// Which attempt this is, from 1. With the worker's identity it is the proof of the claim.
+    pub attempt: i64,
+    /// Who holds it.
+    pub worker: Id,
+}
+
+/// How long to wait after this attempt failed.
+#[must_use]
+pub fn backoff(attempt: i64) -> TimeDelta {
+    let doublings = u32::try_from(attempt.clamp(1, 20) - 1).unwrap_or(0);
+    BACKOFF_FIRST.checked_mul(1_i32 << doublings).map_or(BACKOFF_MAX, |wait| wait.min(BACKOFF_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_bound() {
+        assert_eq!(backoff(1), TimeDelta::seconds(2));
+        assert_eq!(backoff(3), TimeDelta::seconds(8));
+        assert_eq!(backoff(1000), BACKOFF_MAX);
+    }
+}

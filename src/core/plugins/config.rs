@@ -1,0 +1,189 @@
+//! Settings of an interface against the form that its script gives: defaults, checks, masked secrets.
+//!
+//! The form is JSON Schema as the authors' documentation writes it: bounds may be texts (`minimum: "1"`), defaults are
+//! called `default_value` and are texts whatever the type, secrets have `format: "password"`.
+
+use serde_json::{Map, Value};
+
+use crate::core::error::{Error, Result};
+
+/// What stands in place of a secret. Sent back unchanged, it keeps the stored value.
+pub(super) const MASK: &str = "********";
+
+fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
+fn is_secret(property: &Value) -> bool {
+    property.get("format").and_then(Value::as_str) == Some("password")
+}
+
+/// Whether a property inside an array's items, or an object's own properties, is secret somewhere.
+fn mask_value(property: &Value, value: &Value) -> Value {
+    if is_secret(property) && value.as_str() != Some("") {
+        return Value::from(MASK);
+    }
+    match (value, property.get("items")) {
+        (Value::Array(items), Some(of)) => Value::Array(items.iter().map(|item| mask_value(of, item)).collect()),
+        (Value::Object(_), _) if property.get("properties").is_some() => mask(property, value),
+        _ => value.clone(),
+    }
+}
+
+/// The settings with every secret replaced by [`MASK`], also those inside lists.
+pub(super) fn mask(schema: &Value, config: &Value) -> Value {
+    let Some(config) = config.as_object() else { return config.clone() };
+    let known = schema.get("properties").and_then(Value::as_object);
+    let masked = config.iter().map(|(key, value)| {
+        let shown = known
+            .and_then(|known| known.get(key))
+            .map_or_else(|| value.clone(), |property| mask_value(property, value));
+        (key.clone(), shown)
+    });
+    Value::Object(masked.collect())
+}
+
+/// Puts the stored secrets back where an update brought the mask.
+pub(super) fn keep_secrets(schema: &Value, stored: &Value, mut update: Value) -> Value {
+    if let Some(update) = update.as_object_mut() {
+        for (key, property) in properties(schema) {
+            if is_secret(property) && update.get(key).and_then(Value::as_str) == Some(MASK) {
+                if let Some(secret) = stored.get(key) {
+                    update.insert(key.clone(), secret.clone());
+                }
+            } else if let (Some(Value::Array(items)), Some(of)) = (update.get_mut(key), property.get("items")) {
+                keep_list_secrets(of, stored.get(key), items);
+            }
+        }
+    }
+    update
+}
+
+/// The same inside a list, whose items are matched by everything that is not masked.
+fn keep_list_secrets(of: &Value, stored: Option<&Value>, items: &mut [Value]) {
+    let stored = stored.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for item in items {
+        if let Some(original) = stored.iter().find(|original| mask_value(of, original) == *item) {
+            *item = original.clone();
+        }
+    }
+}
+
+/// Checks settings against the form and fills in its defaults.
+///
+/// # Errors
+/// `plugin.config`, naming each setting that does not fit, but never a value, which may be a secret.
+pub(super) fn complete(schema: &Value, config: Value) -> Result<Value> {
+    let Value::Object(mut config) = config else {
+        return Err(Error::invalid(
+            "plugin.config",
+            "`config_json` is no object, expected something like `{\"key\": \"value\"}`",
+        ));
+    };
+    for (key, property) in properties(schema) {
+        let kind = property.get("type").and_then(Value::as_str).unwrap_or("string");
+        if let Some(given) = config.get_mut(key) {
+            // A form sends texts; a number that was typed is a number.
+            *given = typed(kind, given.clone());
+        } else if let Some(default) = property.get("default_value").or_else(|| property.get("default")) {
+            config.insert(key.clone(), typed(kind, default.clone()));
+        }
+    }
+    let config = Value::Object(config);
+    let schema = plain_schema(schema);
+    let validator = jsonschema::validator_for(&schema).map_err(|cause| {
+        Error::internal("plugin.schema", "the plugin's config_schema is no JSON Schema").caused_by(cause.to_string())
+    })?;
+    let problems: Vec<String> = validator
+        .iter_errors(&config)
+        .map(|error| {
+            let place = error.instance_path().to_string();
+            let place = if place.is_empty() {
+                "config_json".to_owned()
+            } else {
+                place.trim_start_matches('/').replace('/', ".")
+            };
+            format!("`{place}`: {}", error.masked_with("the value"))
+        })
+        .collect();
+    if problems.is_empty() { Ok(config) } else { Err(Error::invalid("plugin.config", problems.join("; "))) }
+}
+
+/// Reads a text as the type that the form wants; what can't be read is left for the check to refuse.
+fn typed(kind: &str, value: Value) -> Value {
+    let Value::String(text) = &value else { return value };
+    match kind {
+        "integer" => text.trim().parse::<i64>().map_or(value, Value::from),
+        "number" => serde_json::from_str::<serde_json::Number>(text.trim()).map_or(value, Value::Number),
+        "boolean" => text.trim().parse::<bool>().map_or(value, Value::from),
+        "array" | "object" => serde_json::from_str(text).unwrap_or(value),
+        _ => value,
+    }
+}
+
+/// The form as strict JSON Schema: bounds that are texts become numbers, an empty `enum` goes.
+fn plain_schema(schema: &Value) -> Value {
+    const BOUNDS: [&str; 6] = ["minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"];
+    match schema {
+        Value::Object(fields) => {
+            let plain: Map<String, Value> = fields
+                .iter()
+                .map(|(key, value)| {
+                    let value = if BOUNDS.contains(&key.as_str()) {
+                        typed("number", value.clone())
+                    } else {
+                        plain_schema(value)
+                    };
+                    (key.clone(), value)
+                })
+                .collect();
+            Value::Object(plain)
+        }
+        Value::Array(items) => Value::Array(items.iter().map(plain_schema).collect()),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schema() -> Value {
+        json!({
+            "type": "object",
+            "required": ["api_url", "key"],
+            "properties": {
+                "api_url": { "type": "string" },
+                "key": { "type": "string", "format": "password" },
+                "timeout": { "type": "integer", "default_value": "30", "minimum": "1", "maximum": "300" },
+                "sandbox": { "type": "boolean", "default_value": "false" },
+                "servers": { "type": "array", "items": { "type": "object", "properties": { "id": { "type": "string" }, "password": { "type": "string", "format": "password" } } } }
+            }
+        })
+    }
+
+    #[test]
+    fn fills_in_defaults_and_reads_what_a_form_sends() {
+        let config = complete(&schema(), json!({ "api_url": "x", "key": "k", "timeout": "60" })).unwrap();
+        assert_eq!(config, json!({ "api_url": "x", "key": "k", "timeout": 60, "sandbox": false }));
+    }
+
+    #[test]
+    fn names_every_problem_and_no_secret() {
+        let error = complete(&schema(), json!({ "key": 7_654_321, "timeout": 1000 })).unwrap_err().to_string();
+        assert!(error.contains("api_url") && error.contains("`key`") && error.contains("`timeout`"), "{error}");
+        assert!(!error.contains("7654321"), "{error}");
+        assert!(complete(&schema(), json!([1])).is_err());
+    }
+
+    #[test]
+    fn secrets_are_masked_also_in_lists_and_come_back() {
+        let stored = json!({ "api_url": "x", "key": "k", "servers": [{ "id": "a", "password": "p" }, { "id": "b", "password": "q" }] });
+        let masked = mask(&schema(), &stored);
+        assert_eq!(masked["key"], MASK);
+        assert_eq!(masked["servers"][1], json!({ "id": "b", "password": MASK }));
+        assert_eq!(keep_secrets(&schema(), &stored, masked), stored);
+    }
+}

@@ -1,0 +1,181 @@
+//! What can go wrong with a script, in words for its author, and what a call gives back.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A fault in a script's source. Line and column count from 1; `0:0` means the file as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issue {
+    /// Line of the author's text.
+    pub line: u32,
+    /// Column of the author's text, in characters.
+    pub column: u32,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl Issue {
+    /// An issue of the file as a whole.
+    pub fn whole_file(message: impl Into<String>) -> Self {
+        Self { line: 0, column: 0, message: message.into() }
+    }
+}
+
+impl fmt::Display for Issue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} {}", self.line, self.column, self.message)
+    }
+}
+
+/// Why a call of a plugin function gave no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum CallError {
+    /// The script defines no such function with two parameters.
+    #[error("the plugin defines no function `{0}` with two parameters; add it to the script")]
+    NotFound(String),
+    /// The script does not compile or breaks the contract.
+    #[error("the plugin does not compile: {}", join(.0))]
+    Compile(Vec<Issue>),
+    /// The script stopped with an error of its own or of a host function.
+    #[error("the plugin failed at {line}:{column}: {message}")]
+    Script {
+        /// What failed.
+        message: String,
+        /// Line of the author's text, 0 if unknown.
+        line: u32,
+        /// Column of the author's text, 0 if unknown.
+        column: u32,
+    },
+    /// The call lasted longer than [`Limits::wall`](super::Limits).
+    #[error("the plugin did not finish within {0:?} and was stopped; look for an endless loop or a slow remote host")]
+    Timeout(Duration),
+    /// All workers stayed busy for as long as a call may last, so this one never began.
+    #[error("no plugin worker became free within {0:?}; raise the number of plugin workers or find the slow plugin")]
+    Busy(Duration),
+    /// The script needed more memory than [`Limits::memory_bytes`](super::Limits).
+    #[error("the plugin needs more memory than it may use; keep less data in variables")]
+    Memory,
+    /// The script ran more instructions than [`Limits::instructions`](super::Limits).
+    #[error("the plugin ran more instructions than it may in one call; look for an endless loop")]
+    Instructions,
+    /// The script called the host more often than [`Limits::host_calls`](super::Limits).
+    #[error("the plugin called host functions more often than it may in one call; look for a loop around a request")]
+    HostCalls,
+    /// The worker process ended or could not be started.
+    #[error("the plugin worker stopped: {0}")]
+    Crashed(String),
+    /// The function's return value cannot be used.
+    #[error("the plugin returned a value that cannot be used: {0}")]
+    BadReturn(String),
+}
+
+/// Why a script could not be inspected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InspectError {
+    /// The script is at fault.
+    #[error("the plugin does not compile: {}", join(.0))]
+    Issues(Vec<Issue>),
+    /// The engine could not inspect it.
+    #[error(transparent)]
+    Engine(#[from] CallError),
+}
+
+fn join(issues: &[Issue]) -> String {
+    let lines: Vec<String> = issues.iter().map(Issue::to_string).collect();
+    lines.join("; ")
+}
+
+/// Marks a plain string as an error, as provider scripts report theirs.
+pub const ERROR_PREFIX: &str = "ERROR:";
+
+/// What a plugin function returned. `Some(x)` counts as `x` and `None` as null.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Returned {
+    /// A value that is no `Result`.
+    Plain(Value),
+    /// `Ok(value)`.
+    Ok(Value),
+    /// `Err(value)`.
+    Err(Value),
+}
+
+impl Returned {
+    /// The value as text: strings as they are, null and unit as the empty string, all else as JSON.
+    ///
+    /// # Errors
+    /// The plugin's own error text, if it returned `Err(..)` or a string that starts with `ERROR:`.
+    pub fn into_text(self) -> Result<String, String> {
+        match self {
+            Self::Err(value) => Err(error_text(value)),
+            Self::Plain(value) | Self::Ok(value) => {
+                let text = text_of(value);
+                match text.trim_start().strip_prefix(ERROR_PREFIX) {
+                    Some(rest) => Err(rest.trim().to_owned()),
+                    None => Ok(text),
+                }
+            }
+        }
+    }
+
+    /// The value as JSON: a string that holds JSON is parsed, any other string stays a JSON string.
+    ///
+    /// # Errors
+    /// As [`into_text`](Self::into_text).
+    pub fn into_json(self) -> Result<Value, String> {
+        match self {
+            Self::Plain(Value::String(_)) | Self::Ok(Value::String(_)) | Self::Err(_) => {
+                let text = self.into_text()?;
+                Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
+            }
+            Self::Plain(value) | Self::Ok(value) => Ok(value),
+        }
+    }
+}
+
+fn text_of(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// `Err("ERROR: x")` says it twice; the author means `x`.
+fn error_text(value: Value) -> String {
+    let text = text_of(value);
+    let rest = text.trim_start().strip_prefix(ERROR_PREFIX);
+    match rest.unwrap_or(&text).trim() {
+        "" => "the plugin gave no reason".to_owned(),
+        reason => reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn results_and_error_prefix() {
+        assert_eq!(Returned::Plain(json!("a")).into_text(), Ok("a".into()));
+        assert_eq!(Returned::Ok(Value::Null).into_text(), Ok(String::new()));
+        assert_eq!(Returned::Plain(json!("ERROR:  no stock ")).into_text(), Err("no stock".into()));
+        assert_eq!(Returned::Ok(json!("ERROR: x")).into_json(), Err("x".into()));
+        assert_eq!(Returned::Err(json!("ERROR: x")).into_text(), Err("x".into()));
+        assert_eq!(Returned::Err(json!({"a": 1})).into_json(), Err("{\"a\":1}".into()));
+        assert_eq!(Returned::Err(Value::Null).into_text(), Err("the plugin gave no reason".into()));
+    }
+
+    #[test]
+    fn json_in_strings() {
+        assert_eq!(Returned::Plain(json!("[1]")).into_json(), Ok(json!([1])));
+        assert_eq!(Returned::Plain(json!("plain")).into_json(), Ok(json!("plain")));
+        assert_eq!(Returned::Ok(json!({"a": "[1]"})).into_json(), Ok(json!({"a": "[1]"})));
+        assert_eq!(Returned::Plain(json!(true)).into_text(), Ok("true".into()));
+    }
+}

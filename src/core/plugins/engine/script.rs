@@ -1,0 +1,34 @@
+//! How a script is named in the caches, and what its inspection yields.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Names one version of one script.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ScriptKey {
+    /// The plugin's id or file name, for messages.
+    pub name: String,
+    /// SHA-256 of the source, in hexadecimal.
+    pub hash: String,
+}
+
+impl ScriptKey {
+    /// The key of `source` under `name`.
+    #[must_use]
+    pub fn new(name: impl Into<String>, source: &str) -> Self {
+        Self { name: name.into(), hash: hex::encode(Sha256::digest(source.as_bytes())) }
+    }
+}
+
+/// What the registry needs to know of a script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inspected {
+    /// All top-level functions in the order of the source.
+    pub functions: Vec<String>,
+    /// Whether `admin_page` is defined.
+    pub has_admin_page: bool,
+    /// What `version()` returned if that is a semantic version, else `0.0.0`.
+    pub version: String,
+    /// What `config_schema()` returned, with an integer `x-order` on every property.
+    pub config_schema: serde_json::Value,
+}

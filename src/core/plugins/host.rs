@@ -1,0 +1,141 @@
+//! Calls one function of an interface's script.
+
+use std::{path::PathBuf, sync::Arc};
+
+use serde_json::{Map, Value};
+
+use super::{
+    Interface, Kind,
+    api::HostApi,
+    engine::{CallError, Engine, EngineConfig, Returned, Scope, ScriptKey},
+};
+use crate::core::{
+    database::Database,
+    error::{Error, Result},
+    http::HttpClient,
+    id::Id,
+    settings::Plugins,
+    time::Clock,
+};
+
+/// The code of an error in which the script itself said no, as opposed to one in which it could not be run.
+pub const REFUSED: &str = "plugin.refused";
+
+/// Runs the scripts of interfaces. Cheap to clone.
+#[derive(Clone)]
+pub struct PluginHost {
+    engine: Engine,
+}
+
+impl PluginHost {
+    /// A host whose workers are started from `executable`, which must be this program. Nothing is started before the
+    /// first call.
+    ///
+    /// # Errors
+    /// When the outbound client can't be set up.
+    pub fn new(executable: PathBuf, settings: &Plugins, database: Database, clock: Clock) -> Result<Self> {
+        let http = HttpClient::new(settings.allow_private.clone())?;
+        let api = Arc::new(HostApi::new(database, clock, http));
+        Ok(Self { engine: Engine::start(EngineConfig::new(executable), api) })
+    }
+
+    /// The engine, for looking at scripts that belong to no interface yet.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Calls `function` with the interface's settings and, winning over them, the fields of `business`.
+    ///
+    /// # Errors
+    /// [`REFUSED`] with the script's own words when it answered with an error; `plugin.failed` when it could not be
+    /// run to its end.
+    pub async fn call(&self, interface: &Interface, function: &str, business: Value) -> Result<Returned> {
+        let kind = interface.kind().ok_or_else(|| {
+            Error::internal(
+                "plugin.kind",
+                format!("interface `{}` has the unknown type `{}`", interface.id, interface.plugin_type),
+            )
+        })?;
+        let name = format!("{}-{}", interface.plugin_type, interface.plugin_id);
+        let key = ScriptKey::new(&name, &interface.script_source);
+        let source: Arc<str> = Arc::from(interface.script_source.as_str());
+        let scope = Scope {
+            interface_id: interface.id.uuid(),
+            plugin: interface.display_name.clone(),
+            request_id: Id::generate().uuid(),
+        };
+        self.engine
+            .call(kind, &key, &source, function, merge(&interface.config.0, business), scope)
+            .await
+            .map_err(|cause| failed(interface, function, cause))
+    }
+
+    /// As [`PluginHost::call`], for a function that answers with a text.
+    ///
+    /// # Errors
+    /// As [`PluginHost::call`].
+    pub async fn call_text(&self, interface: &Interface, function: &str, business: Value) -> Result<String> {
+        self.call(interface, function, business).await?.into_text().map_err(|words| refused(interface, words))
+    }
+
+    /// As [`PluginHost::call`], for a function that answers with an object or with JSON text.
+    ///
+    /// # Errors
+    /// As [`PluginHost::call`].
+    pub async fn call_json(&self, interface: &Interface, function: &str, business: Value) -> Result<Value> {
+        self.call(interface, function, business).await?.into_json().map_err(|words| refused(interface, words))
+    }
+
+    /// Ends the workers.
+    pub async fn shutdown(&self) {
+        self.engine.shutdown().await;
+    }
+}
+
+/// Settings and business fields in one object; business fields win.
+fn merge(config: &Value, business: Value) -> Value {
+    let mut merged: Map<String, Value> = config.as_object().cloned().unwrap_or_default();
+    if let Value::Object(business) = business {
+        merged.extend(business);
+    }
+    Value::Object(merged)
+}
+
+fn refused(interface: &Interface, words: String) -> Error {
+    Error::internal(REFUSED, format!("`{}` answered: {words}", interface.display_name))
+}
+
+fn failed(interface: &Interface, function: &str, cause: CallError) -> Error {
+    Error::internal("plugin.failed", format!("`{}` could not run `{function}`", interface.display_name))
+        .caused_by(cause)
+}
+
+/// The kind, or why it does not fit.
+pub(super) fn require_kind(interface: &Interface, wanted: &[Kind], field: &str) -> Result<()> {
+    if interface.kind().is_some_and(|kind| wanted.contains(&kind)) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "plugin.wrong_type",
+        format!(
+            "`{field}` names `{}`, which is a {}, expected a {}",
+            interface.display_name,
+            interface.plugin_type,
+            wanted.iter().map(|kind| kind.as_db()).collect::<Vec<_>>().join(" or ")
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::merge;
+
+    #[test]
+    fn business_fields_win_over_settings() {
+        let merged = merge(&json!({ "api_url": "x", "order_id": "forged" }), json!({ "order_id": "o" }));
+        assert_eq!(merged, json!({ "api_url": "x", "order_id": "o" }));
+    }
+}

@@ -1,0 +1,102 @@
+//! Definitions and interfaces.
+
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::{Kind, config};
+use crate::core::{id::Id, time::Timestamp};
+
+/// A script that was found.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Definition {
+    /// The identifier.
+    pub id: Id,
+    /// Which kind, as stored.
+    pub plugin_type: String,
+    /// Its name within the kind.
+    pub plugin_id: String,
+    /// The file that it comes from.
+    pub file_name: String,
+    /// Whether it has a page for the administration.
+    pub has_admin_page: bool,
+    /// Its version, by semver.
+    pub version: String,
+    /// The form of its configuration.
+    pub config_schema: Json<Value>,
+    /// The script; empty when no version of it was ever usable.
+    pub script_source: String,
+    /// SHA-256 of the script.
+    pub script_hash: String,
+    /// Why the file that was found last can't be used; empty when it can.
+    pub problem: String,
+    /// When it was found first.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+/// A definition with a configuration.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Interface {
+    /// The identifier.
+    pub id: Id,
+    /// The definition.
+    pub plugin_def_id: Option<Id>,
+    /// Which kind, as stored.
+    pub plugin_type: String,
+    /// The definition's name within the kind.
+    pub plugin_id: String,
+    /// What people call it.
+    pub display_name: String,
+    /// The settings, with secrets in clear: see [`Interface::masked_config`] for everything that leaves the core.
+    pub config: Json<Value>,
+    /// The form of the settings.
+    pub config_schema: Json<Value>,
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// Whether the last check went well.
+    pub is_healthy: bool,
+    /// What the last check said.
+    pub health_error: Option<String>,
+    /// When it was checked last.
+    pub last_check_at: Option<Timestamp>,
+    /// The script that it runs.
+    pub script_source: String,
+    /// SHA-256 of the script.
+    pub script_hash: String,
+    /// Whether an administrator edited the script.
+    pub script_edited: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+    /// Whether the definition has a page for the administration.
+    pub has_admin_page: bool,
+    /// The definition's version.
+    pub plugin_version: String,
+}
+
+/// What a check said.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Whether it went well.
+    pub is_healthy: bool,
+    /// What it said, if not.
+    pub error: Option<String>,
+    /// When.
+    pub checked_at: Timestamp,
+}
+
+impl Interface {
+    /// Its kind; `None` for a word that this version does not know.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        Kind::from_db(&self.plugin_type)
+    }
+
+    /// The settings with every secret replaced by a mask.
+    #[must_use]
+    pub fn masked_config(&self) -> Value {
+        config::mask(&self.config_schema.0, &self.config.0)
+    }
+}

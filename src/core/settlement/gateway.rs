@@ -1,0 +1,195 @@
+//! Beginning a payment through a gateway.
+//!
+//! The payment is written before the gateway is asked, so that a callback that comes at once finds it. The gateway is
+//! asked outside of any transaction.
+
+use serde_json::{Value, json};
+
+use crate::core::{
+    actor::{Actor, Permission},
+    app::App,
+    audit, customers,
+    database::Tx,
+    error::{Error, Result},
+    id::Id,
+    invoices::{self, InvoiceStatus},
+    money::Money,
+    orders::{self, OrderStatus},
+    payments::{self, Payment, PaymentStatus, Purpose, store::Outcome},
+    plugins::{self, Interface, Kind},
+    text,
+    time::Timestamp,
+};
+
+/// Characters of a URL.
+const URL_MAX: usize = 2000;
+
+/// What is paid for.
+#[derive(Clone, Copy, Debug)]
+pub enum Target {
+    /// An order.
+    Order(Id),
+    /// What is left to pay of an invoice.
+    Invoice(Id),
+    /// This much for a customer's balance.
+    Recharge {
+        /// Whose.
+        customer_id: Id,
+        /// How much.
+        amount: Money,
+    },
+}
+
+/// Begins a payment and asks the gateway how it is paid. For administrators and the customer itself.
+///
+/// # Errors
+/// NotFound; PermissionDenied for another customer's; `order.wrong_state` and `invoice.wrong_state` for what can't be
+/// paid; Internal when the gateway fails, and then the payment is failed and another one can be begun.
+pub async fn start(app: &App, actor: &Actor, target: Target, gateway: Id, return_url: &str) -> Result<Payment> {
+    actor.require(Permission::Authenticated)?;
+    let return_url = text::optional("return_url", return_url, URL_MAX)?;
+    let interface = plugins::usable(&app.database, gateway, &[Kind::Gateway], "gateway_interface_id").await?;
+    let (payment, description) = write(app, actor, target, gateway).await?;
+    let business = json!({
+        "payment_id": payment.id,
+        "order_id": payment.order_id.map(|id| id.to_string()).unwrap_or_default(),
+        "invoice_id": payment.invoice_id.map(|id| id.to_string()).unwrap_or_default(),
+        "description": description,
+        "money": payment.amount,
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "return_url": return_url,
+    });
+    match app.plugins.call_json(&interface, "create_payment", business).await {
+        Ok(answer) => keep_answer(app, payment, &answer).await,
+        Err(error) => {
+            mark_failed(app, &payment, &error).await?;
+            Err(gateway_failed(&interface, error))
+        }
+    }
+}
+
+fn gateway_failed(interface: &Interface, cause: Error) -> Error {
+    Error::internal("payment.gateway", format!("the gateway `{}` could not begin the payment", interface.display_name))
+        .hint("try again or pay another way")
+        .caused_by(cause)
+}
+
+/// Writes the pending payment, after looking at what it is for.
+async fn write(app: &App, actor: &Actor, target: Target, gateway: Id) -> Result<(Payment, String)> {
+    let at = app.clock.now();
+    let mut tx = app.database.begin().await?;
+    let (customer_id, purpose, order_id, invoice_id, amount, description) = match target {
+        Target::Order(id) => {
+            let order = orders::store::find(&mut tx, id).await?.ok_or_else(|| Error::not_found("order", id))?;
+            actor.require_customer(order.customer_id)?;
+            order.status.check_move(OrderStatus::Paid)?;
+            orders::store::set_gateway(&mut tx, at, id, Some(gateway), "").await?;
+            (order.customer_id, Purpose::Order, Some(id), None, order.total_amount, order.product_name)
+        }
+        Target::Invoice(id) => {
+            let invoice =
+                invoices::store::find_head(&mut tx, id).await?.ok_or_else(|| Error::not_found("invoice", id))?;
+            actor.require_customer(invoice.customer_id)?;
+            invoice.status.check_move(InvoiceStatus::Paid)?;
+            let left = invoice.total_amount.minus(invoice.paid_amount)?;
+            (invoice.customer_id, Purpose::Invoice, None, Some(id), left, invoice.invoice_number.unwrap_or_default())
+        }
+        Target::Recharge { customer_id, amount } => {
+            actor.require_customer(customer_id)?;
+            (customer_id, Purpose::Recharge, None, None, amount, "Balance".to_owned())
+        }
+    };
+    if !(Money::ZERO < amount) {
+        return Err(
+            Error::invalid("payment.amount", format!("there is nothing to pay: {amount}")).hint("pay from the balance")
+        );
+    }
+    let customer =
+        customers::store::find(&mut tx, customer_id).await?.ok_or_else(|| Error::not_found("customer", customer_id))?;
+    if !customer.is_active {
+        return Err(Error::invalid("customer.inactive", format!("the customer `{}` is disabled", customer.name)));
+    }
+    let payment = Payment {
+        id: Id::generate(),
+        customer_id,
+        purpose,
+        order_id,
+        invoice_id,
+        amount,
+        refunded_amount: Money::ZERO,
+        currency: app.settings.billing.currency.clone(),
+        gateway_interface_id: Some(gateway),
+        gateway_payment_id: String::new(),
+        gateway_tx_id: String::new(),
+        payment_url: String::new(),
+        qr_code: String::new(),
+        instructions: String::new(),
+        status: PaymentStatus::Pending,
+        note: String::new(),
+        paid_at: None,
+        created_at: at,
+        updated_at: at,
+    };
+    payments::store::insert(&mut tx, &payment).await?;
+    record(&mut tx, at, actor, "payment.create", &payment).await?;
+    tx.commit().await?;
+    Ok((payment, description))
+}
+
+async fn record(tx: &mut Tx, at: Timestamp, actor: &Actor, action: &'static str, payment: &Payment) -> Result<()> {
+    let detail = json!({ "after": payment });
+    audit::record(
+        tx,
+        at,
+        actor,
+        audit::Entry { action, target_type: "payment", target_id: payment.id, detail: &detail },
+    )
+    .await
+}
+
+/// Writes what the gateway answered. A callback may have come first; then the payment keeps what it has.
+async fn keep_answer(app: &App, payment: Payment, answer: &Value) -> Result<Payment> {
+    let field = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let at = app.clock.now();
+    let payment = Payment {
+        gateway_payment_id: field("gateway_payment_id"),
+        payment_url: field("payment_url"),
+        qr_code: field("qr_code"),
+        instructions: field("instructions"),
+        updated_at: at,
+        ..payment
+    };
+    let mut tx = app.database.begin().await?;
+    if let Some(order) = payment.order_id {
+        let order = orders::store::lock(&mut tx, order).await?;
+        if order.status == OrderStatus::Pending {
+            orders::store::set_gateway(
+                &mut tx,
+                at,
+                order.id,
+                payment.gateway_interface_id,
+                &payment.gateway_payment_id,
+            )
+            .await?;
+        }
+    }
+    let current = payments::store::lock(&mut tx, payment.id).await?;
+    if current.status != PaymentStatus::Pending {
+        return Ok(current);
+    }
+    payments::store::set_gateway_answer(&mut tx, at, &payment).await?;
+    tx.commit().await?;
+    Ok(payment)
+}
+
+async fn mark_failed(app: &App, payment: &Payment, error: &Error) -> Result<()> {
+    let mut tx = app.database.begin().await?;
+    let current = payments::store::lock(&mut tx, payment.id).await?;
+    if current.status == PaymentStatus::Pending {
+        let outcome =
+            Outcome { status: PaymentStatus::Failed, gateway_tx_id: "", note: &error.to_string(), paid_at: None };
+        payments::store::advance(&mut tx, app.clock.now(), &current, &outcome).await?;
+    }
+    tx.commit().await
+}

@@ -1,0 +1,94 @@
+//! Paying an order.
+
+use serde_json::json;
+
+use super::gateway::{self, Target};
+use crate::core::{
+    actor::{Actor, Permission},
+    app::App,
+    audit,
+    balance::{self, Movement, TransactionType},
+    customers,
+    error::{Error, Result},
+    event::EventType,
+    id::Id,
+    orders::{self, OrderStatus},
+    outbox::{self, NewEvent},
+    payments::{self, Payment, PaymentStatus, Purpose},
+};
+
+/// Pays an order: from its customer's balance, at once; or through a gateway, which then says how. For administrators
+/// and the order's customer.
+///
+/// # Errors
+/// NotFound; PermissionDenied for another customer's order; `order.wrong_state` for one that is not pending;
+/// `balance.insufficient`; Internal when the gateway fails.
+pub async fn pay_order(app: &App, actor: &Actor, order_id: Id, gateway_interface_id: Option<Id>) -> Result<Payment> {
+    actor.require(Permission::Authenticated)?;
+    match gateway_interface_id {
+        Some(gateway) => gateway::start(app, actor, Target::Order(order_id), gateway, "").await,
+        None => app.database.retry(|| pay_from_balance(app, actor, order_id)).await,
+    }
+}
+
+async fn pay_from_balance(app: &App, actor: &Actor, order_id: Id) -> Result<Payment> {
+    let at = app.clock.now();
+    let mut tx = app.database.begin().await?;
+    let found = orders::store::find(&mut tx, order_id).await?.ok_or_else(|| Error::not_found("order", order_id))?;
+    actor.require_customer(found.customer_id)?;
+    let customer = customers::lock(&mut tx, found.customer_id).await?;
+    let order = orders::store::lock(&mut tx, order_id).await?;
+    order.status.check_move(OrderStatus::Paid)?;
+    if !customer.is_active {
+        return Err(Error::invalid("customer.inactive", format!("the customer `{}` is disabled", customer.name)));
+    }
+    let payment = Payment {
+        id: Id::generate(),
+        customer_id: order.customer_id,
+        purpose: Purpose::Order,
+        order_id: Some(order.id),
+        invoice_id: None,
+        amount: order.total_amount,
+        refunded_amount: crate::core::money::Money::ZERO,
+        currency: order.currency.clone(),
+        gateway_interface_id: None,
+        gateway_payment_id: String::new(),
+        gateway_tx_id: String::new(),
+        payment_url: String::new(),
+        qr_code: String::new(),
+        instructions: String::new(),
+        status: PaymentStatus::Success,
+        note: String::new(),
+        paid_at: Some(at),
+        created_at: at,
+        updated_at: at,
+    };
+    let movement = Movement {
+        customer_id: order.customer_id,
+        transaction_type: TransactionType::Payment,
+        amount: order.total_amount.negated(),
+        reference_id: payment.id.to_string(),
+        description: format!("Order {}: {}", order.id, order.product_name),
+    };
+    balance::apply(&mut tx, at, movement).await?;
+    payments::store::insert(&mut tx, &payment).await?;
+    orders::store::set_gateway(&mut tx, at, order.id, None, "").await?;
+    orders::store::advance(&mut tx, at, &order, OrderStatus::Paid, "").await?;
+    outbox::enqueue(
+        &mut tx,
+        at,
+        NewEvent::of_order(EventType::OrderPaid, order.id, json!({ "payment_id": payment.id })),
+    )
+    .await?;
+    let detail = json!({ "before": order.status, "after": OrderStatus::Paid, "payment_id": payment.id, "amount": payment.amount });
+    audit::record(
+        &mut tx,
+        at,
+        actor,
+        audit::Entry { action: "order.pay", target_type: "order", target_id: order.id, detail: &detail },
+    )
+    .await?;
+    tx.commit().await?;
+    app.wake.notify_one();
+    Ok(payment)
+}

@@ -1,0 +1,89 @@
+//! One event: dispatch, keep its claim alive, and decide what a failure means.
+
+use super::provision;
+use crate::core::{
+    app::App,
+    error::Result,
+    event::EventType,
+    notifications,
+    outbox::{self, ATTEMPTS_MAX, Claim},
+};
+
+/// Handles an event to its end: done, put back for later, or given up.
+pub(super) async fn handle(app: &App, claim: &Claim) {
+    let outcome = tokio::select! {
+        outcome = dispatch(app, claim) => outcome,
+        // Ends only when the claim is lost; then the other worker finishes and we must not.
+        lost = keep_alive(app, claim) => Err(lost),
+    };
+    if let Err(error) = outcome {
+        tracing::warn!(event = %claim.id, kind = %claim.event_type, attempt = claim.attempt, %error, "an event could not be handled");
+        if let Err(error) = set_aside(app, claim, &error.to_string()).await {
+            tracing::warn!(event = %claim.id, %error, "a failed event could not be put back; its claim runs out");
+        }
+    }
+    // The next event of the same subject may be free now.
+    app.wake.notify_one();
+}
+
+async fn dispatch(app: &App, claim: &Claim) -> Result<()> {
+    if notifications::is_delivery(claim) {
+        notifications::deliver(app, claim).await?;
+        return finish(app, claim).await;
+    }
+    match claim.event_type {
+        EventType::OrderPaid => provision::provision(app, claim).await,
+        EventType::OrderCreated
+        | EventType::OrderProvisioned
+        | EventType::OrderCancelled
+        | EventType::InstanceTerminated
+        | EventType::TicketAssigned
+        | EventType::TicketReplied
+        | EventType::InvoiceIssued
+        | EventType::InvoiceOverdue
+        | EventType::VerificationCode => {
+            let deliveries = notifications::fan_out(app, claim).await?;
+            let at = app.clock.now();
+            let mut tx = app.database.begin().await?;
+            notifications::write(&mut tx, at, deliveries).await?;
+            outbox::finish(&mut tx, at, claim).await?;
+            tx.commit().await
+        }
+    }
+}
+
+async fn finish(app: &App, claim: &Claim) -> Result<()> {
+    let mut tx = app.database.begin().await?;
+    outbox::finish(&mut tx, app.clock.now(), claim).await?;
+    tx.commit().await
+}
+
+/// Renews the claim until it is lost.
+async fn keep_alive(app: &App, claim: &Claim) -> crate::core::error::Error {
+    loop {
+        tokio::time::sleep(outbox::RENEWAL).await;
+        if let Err(error) = renew(app, claim).await {
+            if error.code() == "event.claim_lost" {
+                return error;
+            }
+            tracing::warn!(event = %claim.id, %error, "a claim could not be renewed");
+        }
+    }
+}
+
+async fn renew(app: &App, claim: &Claim) -> Result<()> {
+    let mut tx = app.database.begin().await?;
+    outbox::renew(&mut tx, app.clock.now(), claim).await?;
+    tx.commit().await
+}
+
+async fn set_aside(app: &App, claim: &Claim, problem: &str) -> Result<()> {
+    let at = app.clock.now();
+    let mut tx = app.database.begin().await?;
+    if claim.attempt < ATTEMPTS_MAX {
+        outbox::retry_later(&mut tx, at, claim, problem).await?;
+    } else {
+        outbox::give_up(&mut tx, at, claim, problem).await?;
+    }
+    tx.commit().await
+}
