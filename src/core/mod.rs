@@ -6,6 +6,7 @@ pub mod database;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod identity;
 pub mod money;
 pub mod page;
 pub mod private_file;
