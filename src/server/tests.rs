@@ -31,8 +31,12 @@ async fn start(change: impl FnOnce(&mut Settings)) -> Running {
 }
 
 impl Running {
+    async fn channel(&self) -> Channel {
+        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
     async fn orders(&self) -> OrderServiceClient<Channel> {
-        OrderServiceClient::connect(format!("http://{}", self.address)).await.unwrap()
+        OrderServiceClient::new(self.channel().await)
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
@@ -65,7 +69,7 @@ async fn health_and_readiness_differ_until_the_schema_is_there() {
 #[tokio::test]
 async fn what_is_missing_is_named() {
     let running = start(|_| ()).await;
-    let channel = Channel::from_shared(format!("http://{}", running.address)).unwrap().connect().await.unwrap();
+    let channel = running.channel().await;
     let call = |path: &'static str| {
         let mut grpc = tonic::client::Grpc::new(channel.clone());
         async move {
@@ -122,7 +126,7 @@ async fn reflection_answers_while_its_client_still_talks() {
         server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
     };
     let running = start(|_| ()).await;
-    let mut client = ServerReflectionClient::connect(format!("http://{}", running.address)).await.unwrap();
+    let mut client = ServerReflectionClient::new(running.channel().await);
     let (questions, stream) = tokio::sync::mpsc::channel(1);
     let question = MessageRequest::ListServices(String::new());
     questions.send(ServerReflectionRequest { host: String::new(), message_request: Some(question) }).await.unwrap();
@@ -140,7 +144,7 @@ async fn a_database_that_is_away_logs_nobody_out() {
     let running = start(|_| ()).await;
     running.app.database.close().await;
     let mut request = Request::new(GetOrderRequest::default());
-    request.metadata_mut().insert("authorization", "Bearer ask-the-database".parse().unwrap());
+    request.metadata_mut().insert("cookie", "rustbill_session=ask-the-database".parse().unwrap());
     let status = running.orders().await.get_order(request).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(status.metadata().get(status::ERROR_CODE).unwrap(), "auth.unavailable");
@@ -186,8 +190,8 @@ async fn a_request_goes_on_when_its_client_has_gone() {
 #[tokio::test]
 async fn a_panic_is_an_answer_and_gives_its_place_back() {
     let spoiled = axum::routing::get(|| async {
-        let nothing: Option<()> = None;
-        nothing.expect("on purpose");
+        let broken = String::from_utf8(vec![0xff]).expect("on purpose");
+        drop(broken);
     });
     let router = Router::new().route("/panic", spoiled).route("/fine", axum::routing::get(|| async { "fine" }));
     let (address, _) = start_layer(1, router).await;

@@ -41,27 +41,20 @@ fn explain(place: &str, text: &str, error: &toml::de::Error) -> Error {
     if let Some(name) = message.strip_prefix("unknown field ").and_then(|rest| rest.split('`').nth(1)) {
         return unknown(&place, &key_at(text, line, Some(name)));
     }
-    let expected = |key: &str| {
-        let expected = message.split_once(", expected ").map_or(message, |(_, expected)| expected);
-        let found =
-            message.split_once(", expected ").map(|(found, _)| found.split_once(": ").map_or(found, |(_, f)| f));
-        match found {
-            Some(found) if !SECRET_KEYS.iter().any(|secret| key.ends_with(secret)) => {
-                format!("`{key}` is {found}, expected {}", in_words(expected))
-            }
-            _ => format!("`{key}`: expected {}", in_words(expected)),
-        }
-    };
-    // A value of the wrong kind has a message of serde's; anything else is about the syntax.
-    let is_value = message.starts_with("invalid type") || message.starts_with("invalid value");
     let key = key_at(text, line, None);
-    if is_value {
-        return Error::invalid(CODE, format!("{place}: {}", expected(&key)));
-    }
     if key == "plugins.allow_private" && message.contains("invalid IP") {
         return Error::invalid(CODE, format!("{place}: `{key}`: expected networks such as \"10.0.0.0/8\""));
     }
-    Error::invalid(CODE, format!("{place}: {message}"))
+    // `invalid type: string "x", expected u16` is about a value; anything else is about the syntax.
+    let value = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    let problem = match value.and_then(|value| value.split_once(", expected ")) {
+        None => message.to_owned(),
+        Some((_, expected)) if SECRET_KEYS.iter().any(|secret| key.ends_with(secret)) => {
+            format!("`{key}`: expected {}", in_words(expected))
+        }
+        Some((found, expected)) => format!("`{key}` is {found}, expected {}", in_words(expected)),
+    };
+    Error::invalid(CODE, format!("{place}: {problem}"))
 }
 
 /// The error for a key that does not exist, with the nearest one that does.
