@@ -14,4 +14,6 @@
 //! A new entity is one slice folder, one migration pair, one proto file, and one file each in `server/grpc`, `cmd` and
 //! `tests/it`.
 
+pub mod cmd;
 pub mod core;
+pub mod server;

@@ -1,0 +1,225 @@
+//! The command line: one file per noun.
+//!
+//! To add a noun, write `src/cmd/<noun>.rs` with a clap type and
+//! `pub(super) async fn run(self, context: &Context) -> Result<()>`, then add it to [`Command`]. A command parses, calls
+//! one operation of the core with `context.app().await?` and `&context.actor`, and prints with `context.printer`:
+//! nothing else prints (`output.rs`), and errors become exit codes in `failure.rs`.
+
+mod db;
+mod failure;
+mod init;
+mod output;
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use tokio::sync::OnceCell;
+
+pub use self::output::{Format, Printer};
+use crate::core::{
+    actor::Actor,
+    app::App,
+    error::{Error, Result},
+    settings::{Loaded, Lookup, Settings},
+    time::Clock,
+};
+
+/// What commands log when `RUST_LOG` says nothing; the server says more.
+const COMMAND_FILTER: &str = "warn";
+
+const EXAMPLES: &str = "\
+Examples:
+  rustbill serve                          start; on a bare machine it sets itself up first
+  rustbill init --yes --port 8080         write a configuration and make the administrator
+  rustbill db status                      which migrations ran
+  rustbill db status --output json        the same for programs
+  rustbill serve --config /etc/rustbill/config.toml";
+
+/// Billing and provisioning for people who resell cloud servers.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rustbill",
+    version,
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}\n\n{ENVIRONMENT}", failure::help()),
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// The configuration file [default: ./config.toml, /etc/rustbill/config.toml, or the data directory's]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How results are printed
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    output: Format,
+    /// Never use colours
+    #[arg(long, global = true)]
+    no_color: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const ENVIRONMENT: &str = "\
+Variables:
+  CONFIG_FILE, LOCAL_CONFIG_FILE          the configuration file and the one that is laid over it
+  DATABASE_URL                            sets [db].url
+  RUSTBILL_SECTION__KEY                   sets any key, such as RUSTBILL_SERVER__PORT=8080
+  RUSTBILL_HOME                           the data directory
+  RUST_LOG, RUST_LOG_FORMAT=json          what is logged to stderr, and how
+  NO_COLOR                                never use colours";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server; on a bare machine it sets itself up first
+    Serve(serve::Serve),
+    /// Write a configuration and make the first administrator
+    Init(init::Init),
+    /// Look at the database and bring its schema up to date
+    #[command(subcommand)]
+    Db(db::Db),
+    /// Run plugin scripts for the server that started this process
+    #[command(hide = true)]
+    PluginWorker,
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        if matches!(self.command, Command::PluginWorker) {
+            // Scripts run without a runtime, a log or a configuration; whatever they need they ask the server for.
+            return ExitCode::from(u8::try_from(crate::core::plugins::engine::run_worker()).unwrap_or(1));
+        }
+        let is_server = matches!(self.command, Command::Serve(_));
+        crate::server::telemetry::start(if is_server {
+            crate::server::telemetry::SERVER_FILTER
+        } else {
+            COMMAND_FILTER
+        });
+        let context = Context::new(Lookup::of_process(self.config), Printer::new(self.output, self.no_color));
+        let result = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|cause| Error::internal("cli.runtime", "can't start").caused_by(cause))
+            .and_then(|runtime| runtime.block_on(self.command.run(&context)));
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failure::report(&error, &context.printer),
+        }
+    }
+}
+
+impl Command {
+    async fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Serve(command) => command.run(context).await,
+            Self::Init(command) => command.run(context).await,
+            Self::Db(command) => command.run(context).await,
+            // `Cli::run` took it before there was a context.
+            Self::PluginWorker => Ok(()),
+        }
+    }
+}
+
+/// What every command has.
+pub struct Context {
+    /// Where the configuration is looked for.
+    pub lookup: Lookup,
+    /// The only way to print.
+    pub printer: Printer,
+    /// Who acts: somebody at this machine.
+    pub actor: Actor,
+    app: OnceCell<App>,
+}
+
+impl Context {
+    /// Nothing is opened yet.
+    #[must_use]
+    pub fn new(lookup: Lookup, printer: Printer) -> Self {
+        Self { lookup, printer, actor: Actor::local(), app: OnceCell::new() }
+    }
+
+    /// The application, opened at the first call. An empty database gets its schema at once.
+    ///
+    /// # Errors
+    /// `database.pending` when an existing database needs migrations, besides what the configuration and the database
+    /// have to say.
+    pub async fn app(&self) -> Result<&App> {
+        self.app
+            .get_or_try_init(|| async {
+                let app = self.open().await?;
+                require_schema(&app).await?;
+                Ok(app)
+            })
+            .await
+    }
+
+    /// The application, whatever state its schema is in.
+    ///
+    /// # Errors
+    /// What the configuration and the database have to say.
+    pub async fn open(&self) -> Result<App> {
+        let Loaded { settings, warnings, .. } = Settings::load(&self.lookup)?;
+        for warning in warnings {
+            self.printer.note(&format!("warning: {warning}"));
+        }
+        App::open(settings, Clock::system()).await
+    }
+}
+
+async fn require_schema(app: &App) -> Result<()> {
+    let status = app.database.migration_status().await?;
+    let pending = status.pending();
+    let is_empty = pending == status.migrations.len() && status.unknown.is_empty();
+    // A newer program's database is refused by `migrate` itself.
+    if is_empty || !status.unknown.is_empty() {
+        return app.database.migrate().await;
+    }
+    if pending == 0 {
+        return Ok(());
+    }
+    Err(Error::unavailable(
+        "database.pending",
+        format!("{pending} migrations have not run on the {}", app.database.location()),
+    )
+    .hint("make a backup, then run `rustbill db migrate`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_documents_itself() {
+        Cli::command().debug_assert();
+        let help = Cli::command().render_long_help().to_string();
+        for part in ["Examples:", "Exit codes:", "RUSTBILL_SECTION__KEY", "--output", "--no-color"] {
+            assert!(help.contains(part), "{part}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fresh_database_is_migrated_and_an_old_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let lookup = Lookup {
+            config: None,
+            env: [("RUSTBILL_HOME".to_owned(), dir.path().display().to_string())].into(),
+            directory: dir.path().to_owned(),
+            system_file: dir.path().join("etc.toml"),
+        };
+        let context = Context::new(lookup.clone(), Printer::new(Format::Table, true));
+        let app = context.app().await.unwrap();
+        assert_eq!(app.database.migration_status().await.unwrap().pending(), 0);
+
+        let mut tx = app.database.begin().await.unwrap();
+        tx.q("DELETE FROM _sqlx_migrations WHERE version = $1").bind(1_i64).execute().await.unwrap();
+        tx.commit().await.unwrap();
+        let again = Context::new(lookup, Printer::new(Format::Table, true));
+        let error = again.app().await.err().unwrap();
+        assert_eq!(error.code(), "database.pending");
+        assert!(error.advice().unwrap().contains("rustbill db migrate"));
+    }
+}

@@ -1,0 +1,153 @@
+//! Values that parse, but that no server should run with.
+
+use super::{Settings, explain::CODE};
+use crate::core::error::{Error, Result};
+
+/// Characters of a JWT secret.
+const SECRET_MIN: usize = 32;
+/// The secret that examples show.
+const SECRET_PLACEHOLDER: &str = "change-me-in-production";
+/// How to make a better one.
+const SECRET_ADVICE: &str = "make one with `openssl rand -base64 48`";
+
+impl Settings {
+    /// What `serve` refuses; one error lists everything at once.
+    ///
+    /// # Errors
+    /// `config.invalid`
+    pub fn validate(&self) -> Result<()> {
+        let problems = self.problems();
+        match problems.as_slice() {
+            [] => Ok(()),
+            [one] => Err(Error::invalid(CODE, one.clone())),
+            several => Err(Error::invalid(
+                CODE,
+                format!("the configuration has {} faults:\n- {}", several.len(), several.join("\n- ")),
+            )),
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |is_right: bool, problem: String| {
+            if !is_right {
+                problems.push(problem);
+            }
+        };
+        let secret = self.jwt.secret.reveal();
+        match secret {
+            "" => check(false, format!("`jwt.secret` is missing; {SECRET_ADVICE}")),
+            SECRET_PLACEHOLDER => check(false, format!("`jwt.secret` is the one of the examples; {SECRET_ADVICE}")),
+            secret => {
+                let length = secret.chars().count();
+                check(
+                    length >= SECRET_MIN,
+                    format!("`jwt.secret` has {length} characters, expected at least {SECRET_MIN}; {SECRET_ADVICE}"),
+                );
+            }
+        }
+        let session = &self.session;
+        let same_site = session.cookie_same_site.as_str();
+        check(
+            matches!(same_site, "Strict" | "Lax" | "None"),
+            format!("`session.cookie_same_site` is `{same_site}`, expected `Strict`, `Lax` or `None`"),
+        );
+        check(
+            same_site != "None" || session.cookie_secure,
+            "`session.cookie_same_site` is `None`, which browsers accept only with `session.cookie_secure = true`"
+                .to_owned(),
+        );
+        check(
+            is_token(&session.cookie_name),
+            format!("`session.cookie_name` is `{}`, expected letters, digits and `-_.`", session.cookie_name),
+        );
+        let path = &self.server.admin_path;
+        check(path.starts_with('/'), format!("`server.admin_path` is `{path}`, expected a path such as `/admin`"));
+        check(
+            !self.server.host.trim().is_empty(),
+            "`server.host` is empty, expected an address such as `127.0.0.1`".to_owned(),
+        );
+        let currency = &self.billing.currency;
+        check(
+            currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase()),
+            format!("`billing.currency` is `{currency}`, expected three capital letters such as `EUR`"),
+        );
+        let bootstrap = &self.bootstrap.admin_username;
+        check(!bootstrap.trim().is_empty(), "`bootstrap.admin_username` is empty".to_owned());
+        for (key, value) in [
+            ("server.max_concurrency", u64::try_from(self.server.max_concurrency).unwrap_or(u64::MAX)),
+            ("db.max_connections", u64::from(self.db.max_connections)),
+            ("db.acquire_timeout_secs", self.db.acquire_timeout_secs),
+            ("jwt.expiry_hours", u64::from(self.jwt.expiry_hours)),
+            ("session.idle_timeout_minutes", u64::from(session.idle_timeout_minutes)),
+            ("session.absolute_timeout_hours", u64::from(session.absolute_timeout_hours)),
+        ] {
+            check(value >= 1, format!("`{key}` is 0, expected at least 1"));
+        }
+        problems
+    }
+}
+
+/// Whether a cookie may have this name: a token of RFC 9110.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::secret::Secret;
+
+    fn good() -> Settings {
+        let mut settings = Settings::default();
+        settings.jwt.secret = Secret::new("x".repeat(SECRET_MIN));
+        settings
+    }
+
+    #[test]
+    fn the_defaults_lack_only_a_secret() {
+        assert!(good().validate().is_ok());
+        assert_eq!(
+            Settings::default().problems(),
+            ["`jwt.secret` is missing; make one with `openssl rand -base64 48`"]
+        );
+    }
+
+    #[test]
+    fn each_refusal_names_its_key() {
+        type Spoil = fn(&mut Settings);
+        let cases: [(&str, Spoil); 14] = [
+            ("jwt.secret", |s| s.jwt.secret = Secret::new("short")),
+            ("jwt.secret", |s| s.jwt.secret = Secret::new(SECRET_PLACEHOLDER)),
+            ("session.cookie_same_site", |s| s.session.cookie_same_site = "lax".to_owned()),
+            ("session.cookie_same_site", |s| s.session.cookie_same_site = "None".to_owned()),
+            ("session.cookie_name", |s| s.session.cookie_name = "a b".to_owned()),
+            ("session.cookie_name", |s| s.session.cookie_name = String::new()),
+            ("server.admin_path", |s| s.server.admin_path = "admin".to_owned()),
+            ("server.host", |s| s.server.host = String::new()),
+            ("billing.currency", |s| s.billing.currency = "eur".to_owned()),
+            ("server.max_concurrency", |s| s.server.max_concurrency = 0),
+            ("db.max_connections", |s| s.db.max_connections = 0),
+            ("jwt.expiry_hours", |s| s.jwt.expiry_hours = 0),
+            ("session.idle_timeout_minutes", |s| s.session.idle_timeout_minutes = 0),
+            ("bootstrap.admin_username", |s| s.bootstrap.admin_username = " ".to_owned()),
+        ];
+        for (key, spoil) in cases {
+            let mut settings = good();
+            spoil(&mut settings);
+            let problems = settings.problems();
+            assert!(problems.len() == 1 && problems[0].starts_with(&format!("`{key}`")), "{key}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let mut settings = Settings::default();
+        settings.server.admin_path = "admin".to_owned();
+        settings.billing.currency = "euro".to_owned();
+        let message = settings.validate().unwrap_err().public_message();
+        for part in ["3 faults", "jwt.secret", "server.admin_path", "billing.currency"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! `InstanceService`.
+
+use super::{Api, proto::instance::instance_service_server::InstanceService};
+
+#[tonic::async_trait]
+impl InstanceService for Api {}
