@@ -164,7 +164,7 @@ on_both! {
         let customer = world.customer().await;
         let user = world.customer_user(&customer).await;
         let actor = world.actor_of(&user);
-        let target = Target::Recharge { customer_id: customer.id, amount: money("50.00") };
+        let target = Target::Recharge { customer_id: Some(customer.id), amount: money("50.00") };
         let payment = settlement::start(&world.app, &actor, target, bank.id, "").await.unwrap();
         let denied = settlement::confirm(&world.app, &actor, payment.id, "", "").await.unwrap_err();
         assert_eq!(denied.code(), "permission.denied");
