@@ -4,17 +4,24 @@
 
 use super::{Query, Tx};
 
+/// Keeps off everybody who would change the row, but not the foreign key checks of rows that point at it: `FOR UPDATE`
+/// would make an insert that refers to a customer wait for whoever holds the customer, and so take locks in an order
+/// that no statement shows.
+const LOCK: &str = " FOR NO KEY UPDATE";
+/// As [`LOCK`], passing over rows that somebody holds.
+const LOCK_FREE_ONES: &str = " FOR NO KEY UPDATE SKIP LOCKED";
+
 impl Tx {
     /// A `SELECT` that locks the rows it finds until the transaction ends.
     pub fn q_for_update(&mut self, select: &'static str) -> LockingQuery<'_> {
         let postgres = matches!(self, Self::Postgres(_));
-        LockingQuery { query: self.q(select), suffix: if postgres { " FOR UPDATE" } else { "" } }
+        LockingQuery { query: self.q(select), suffix: if postgres { LOCK } else { "" } }
     }
 
     /// A `SELECT` that locks the rows it finds and passes over those that another transaction holds.
     pub fn q_skip_locked(&mut self, select: &'static str) -> LockingQuery<'_> {
         let postgres = matches!(self, Self::Postgres(_));
-        LockingQuery { query: self.q(select), suffix: if postgres { " FOR UPDATE SKIP LOCKED" } else { "" } }
+        LockingQuery { query: self.q(select), suffix: if postgres { LOCK_FREE_ONES } else { "" } }
     }
 }
 
