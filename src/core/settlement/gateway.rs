@@ -100,7 +100,7 @@ async fn write(app: &App, actor: &Actor, target: Target, gateway: Id) -> Result<
             (customer_id, Purpose::Recharge, None, None, amount, "Balance".to_owned())
         }
     };
-    if !(Money::ZERO < amount) {
+    if Money::ZERO >= amount {
         return Err(
             Error::invalid("payment.amount", format!("there is nothing to pay: {amount}")).hint("pay from the balance")
         );
