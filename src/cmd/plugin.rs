@@ -167,7 +167,6 @@ struct InterfaceView {
     last_check_at: Option<Timestamp>,
     config: Value,
     script_edited: bool,
-    has_admin_page: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -187,7 +186,6 @@ impl From<Interface> for InterfaceView {
             health_error: interface.health_error,
             last_check_at: interface.last_check_at,
             script_edited: interface.script_edited,
-            has_admin_page: interface.has_admin_page,
             created_at: interface.created_at,
             updated_at: interface.updated_at,
         }
@@ -338,7 +336,7 @@ fn kind(word: &str) -> Result<Kind> {
 fn print(context: &Context, interface: Interface) -> Result<()> {
     let view = InterfaceView::from(interface);
     let fields = fields!(view; id, display_name, plugin_type, plugin_id, plugin_version, plugin_def_id, enabled,
-        is_healthy, health_error, last_check_at, config, script_edited, has_admin_page, created_at, updated_at);
+        is_healthy, health_error, last_check_at, config, script_edited, created_at, updated_at);
     show::item(context, fields, &view)
 }
 

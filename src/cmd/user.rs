@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use dialoguer::Password;
 
 use super::{
@@ -69,6 +69,7 @@ pub(super) struct List {
 
 /// Make an administrator (--role) or a customer's user (--customer)
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("kind").required(true).args(["role", "customer"]))]
 #[command(after_help = "\
 The password comes from --password-stdin, --password, the variable RUSTBILL_PASSWORD, or a question on the terminal.
 
@@ -88,7 +89,7 @@ pub(super) struct Create {
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     display_name: String,
     /// An administrator with this role: admin or operator
-    #[arg(long, required_unless_present = "customer", conflicts_with = "customer")]
+    #[arg(long)]
     role: Option<String>,
     /// A user of this customer
     #[arg(long, value_name = "ID")]
