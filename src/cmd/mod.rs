@@ -6,6 +6,7 @@
 //! nothing else prints (`output.rs`), and errors become exit codes in `failure.rs`.
 
 mod db;
+mod demo;
 mod failure;
 mod init;
 mod output;
@@ -31,6 +32,7 @@ const COMMAND_FILTER: &str = "warn";
 const EXAMPLES: &str = "\
 Examples:
   rustbill serve                          start; on a bare machine it sets itself up first
+  rustbill demo                           watch a whole sale happen, on a scratch database
   rustbill init --yes --port 8080         write a configuration and make the administrator
   rustbill db status                      which migrations ran
   rustbill db status --output json        the same for programs
@@ -73,6 +75,8 @@ Variables:
 enum Command {
     /// Start the server; on a bare machine it sets itself up first
     Serve(serve::Serve),
+    /// Watch a whole sale happen, from the empty shop to the invoice
+    Demo(demo::Demo),
     /// Write a configuration and make the first administrator
     Init(init::Init),
     /// Look at the database and bring its schema up to date
@@ -114,6 +118,7 @@ impl Command {
     async fn run(self, context: &Context) -> Result<()> {
         match self {
             Self::Serve(command) => command.run(context).await,
+            Self::Demo(command) => command.run(context).await,
             Self::Init(command) => command.run(context).await,
             Self::Db(command) => command.run(context).await,
             // `Cli::run` took it before there was a context.
