@@ -41,7 +41,7 @@ impl Db {
 }
 
 async fn status(context: &Context) -> Result<()> {
-    let database = context.open().await?.database;
+    let database = &context.open().await?.database;
     let found = database.migration_status().await?;
     let (location, pending) = (database.location().to_string(), found.pending());
     let row = |version: i64, description: &str, state: &str| {
@@ -61,12 +61,11 @@ async fn status(context: &Context) -> Result<()> {
     let json = Status { location: location.clone(), pending, unknown: &found.unknown, migrations };
     context.printer.list(&["version", "description", "state"], rows, &json)?;
     context.printer.note(&format!("{location}: {pending} pending"));
-    database.close().await;
     Ok(())
 }
 
 async fn migrate(context: &Context) -> Result<()> {
-    let database = context.open().await?.database;
+    let database = &context.open().await?.database;
     let before = database.migration_status().await?.pending();
     database.migrate().await?;
     let location = database.location();
@@ -76,6 +75,5 @@ async fn migrate(context: &Context) -> Result<()> {
         several => format!("{location}: {several} migrations were applied"),
     };
     context.printer.line(&text)?;
-    database.close().await;
     Ok(())
 }

@@ -3,14 +3,24 @@
 //! To add a noun, write `src/cmd/<noun>.rs` with a clap type and
 //! `pub(super) async fn run(self, context: &Context) -> Result<()>`, then add it to [`Command`]. A command parses, calls
 //! one operation of the core with `context.app().await?` and `&context.actor`, and prints with `context.printer`:
-//! nothing else prints (`output.rs`), and errors become exit codes in `failure.rs`.
+//! nothing else prints (`output.rs`), and errors become exit codes in `failure.rs`. What several nouns read is in
+//! `arguments.rs`, how models are shown in `show.rs`.
 
+mod arguments;
+mod customer;
 mod db;
 mod demo;
 mod failure;
 mod init;
+mod invoice;
+mod order;
 mod output;
+mod payment;
+mod plugin;
+mod product;
 mod serve;
+mod show;
+mod user;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -36,6 +46,9 @@ Examples:
   rustbill init --yes --port 8080         write a configuration and make the administrator
   rustbill db status                      which migrations ran
   rustbill db status --output json        the same for programs
+  rustbill user list                      administrators
+  rustbill plugin list                    plugins that were found
+  rustbill order list --status pending    orders that are not paid
   rustbill serve --config /etc/rustbill/config.toml";
 
 /// Billing and provisioning for people who resell cloud servers.
@@ -69,7 +82,8 @@ Variables:
   RUSTBILL_SECTION__KEY                   sets any key, such as RUSTBILL_SERVER__PORT=8080
   RUSTBILL_HOME                           the data directory
   RUST_LOG, RUST_LOG_FORMAT=json          what is logged to stderr, and how
-  NO_COLOR                                never use colours";
+  NO_COLOR                                never use colours
+  RUSTBILL_PASSWORD                       the password of `rustbill user create`";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -82,6 +96,20 @@ enum Command {
     /// Look at the database and bring its schema up to date
     #[command(subcommand)]
     Db(db::Db),
+    #[command(subcommand)]
+    User(user::UserCommand),
+    #[command(subcommand)]
+    Customer(customer::CustomerCommand),
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+    #[command(subcommand)]
+    Product(product::ProductCommand),
+    #[command(subcommand)]
+    Order(order::OrderCommand),
+    #[command(subcommand)]
+    Payment(payment::PaymentCommand),
+    #[command(subcommand)]
+    Invoice(invoice::InvoiceCommand),
     /// Run plugin scripts for the server that started this process
     #[command(hide = true)]
     PluginWorker,
@@ -106,7 +134,14 @@ impl Cli {
             .enable_all()
             .build()
             .map_err(|cause| Error::internal("cli.runtime", "can't start").caused_by(cause))
-            .and_then(|runtime| runtime.block_on(self.command.run(&context)));
+            .and_then(|runtime| {
+                runtime.block_on(async {
+                    let result = self.command.run(&context).await;
+                    // Also after a failure: no script process stays behind, and SQLite's log goes into its file.
+                    context.close().await;
+                    result
+                })
+            });
         match result {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failure::report(&error, &context.printer),
@@ -121,6 +156,13 @@ impl Command {
             Self::Demo(command) => command.run(context).await,
             Self::Init(command) => command.run(context).await,
             Self::Db(command) => command.run(context).await,
+            Self::User(command) => command.run(context).await,
+            Self::Customer(command) => command.run(context).await,
+            Self::Plugin(command) => command.run(context).await,
+            Self::Product(command) => command.run(context).await,
+            Self::Order(command) => command.run(context).await,
+            Self::Payment(command) => command.run(context).await,
+            Self::Invoice(command) => command.run(context).await,
             // `Cli::run` took it before there was a context.
             Self::PluginWorker => Ok(()),
         }
@@ -136,13 +178,15 @@ pub struct Context {
     /// Who acts: somebody at this machine.
     pub actor: Actor,
     app: OnceCell<App>,
+    /// Set once the schema was found to be this program's.
+    is_ready: OnceCell<()>,
 }
 
 impl Context {
     /// Nothing is opened yet.
     #[must_use]
     pub fn new(lookup: Lookup, printer: Printer) -> Self {
-        Self { lookup, printer, actor: Actor::local(), app: OnceCell::new() }
+        Self { lookup, printer, actor: Actor::local(), app: OnceCell::new(), is_ready: OnceCell::new() }
     }
 
     /// The application, opened at the first call. An empty database gets its schema at once.
@@ -151,25 +195,33 @@ impl Context {
     /// `database.pending` when an existing database needs migrations, besides what the configuration and the database
     /// have to say.
     pub async fn app(&self) -> Result<&App> {
-        self.app
-            .get_or_try_init(|| async {
-                let app = self.open().await?;
-                require_schema(&app).await?;
-                Ok(app)
-            })
-            .await
+        let app = self.open().await?;
+        self.is_ready.get_or_try_init(|| require_schema(app)).await?;
+        Ok(app)
     }
 
     /// The application, whatever state its schema is in.
     ///
     /// # Errors
     /// What the configuration and the database have to say.
-    pub async fn open(&self) -> Result<App> {
-        let Loaded { settings, warnings, .. } = Settings::load(&self.lookup)?;
-        for warning in warnings {
-            self.printer.note(&format!("warning: {warning}"));
+    pub async fn open(&self) -> Result<&App> {
+        self.app
+            .get_or_try_init(|| async {
+                let Loaded { settings, warnings, .. } = Settings::load(&self.lookup)?;
+                for warning in warnings {
+                    self.printer.note(&format!("warning: {warning}"));
+                }
+                App::open(settings, Clock::system()).await
+            })
+            .await
+    }
+
+    /// Ends what [`Context::open`] began.
+    async fn close(&self) {
+        if let Some(app) = self.app.get() {
+            app.plugins.shutdown().await;
+            app.database.close().await;
         }
-        App::open(settings, Clock::system()).await
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, Datelike as _, Months, NaiveDate, SecondsFormat, SubsecRound as _, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 use sqlx::{
     Decode, Encode, Postgres, Sqlite, Type,
     encode::IsNull,
@@ -22,8 +22,7 @@ use crate::core::error::{Error, Result};
 ///
 /// `TIMESTAMPTZ` on PostgreSQL; on SQLite 27 characters, `2026-01-31T08:00:00.000000Z`, whose order as text is
 /// their order in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
@@ -69,6 +68,12 @@ impl fmt::Display for Timestamp {
     /// RFC 3339 with `Z`, to the second, as the wire has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Secs, true))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -21,6 +21,6 @@ pub use self::{
         InterfaceUpdate, NewInterface, check_health, create, definition, definitions, get, list, toggle, update,
         visible,
     },
-    scanner::{ScanReport, scan},
+    scanner::{Broken, ScanReport, scan},
 };
 pub use engine::Kind;

@@ -80,10 +80,7 @@ pub async fn scan(app: &App, actor: &Actor) -> Result<ScanReport> {
             Outcome::Added => report.added.push(file),
             Outcome::Updated => report.updated.push(file),
             Outcome::Unchanged => report.unchanged.push(file),
-            Outcome::Broken(problem) => {
-                tracing::warn!(file, problem, "a plugin can't be used");
-                report.broken.push(Broken { file, problem });
-            }
+            Outcome::Broken(problem) => report.broken.push(Broken { file, problem }),
         }
     }
     Ok(report)

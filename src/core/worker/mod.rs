@@ -107,13 +107,18 @@ async fn scan_now_and_then(app: App, shutdown: CancellationToken) {
             _ = tick.tick() => {}
         }
         match plugins::scan(&app, &actor).await {
-            Ok(report) => tracing::info!(
-                added = report.added.len(),
-                updated = report.updated.len(),
-                unchanged = report.unchanged.len(),
-                broken = report.broken.len(),
-                "plugins scanned"
-            ),
+            Ok(report) => {
+                for plugins::Broken { file, problem } in &report.broken {
+                    tracing::warn!(file, problem, "a plugin can't be used");
+                }
+                tracing::info!(
+                    added = report.added.len(),
+                    updated = report.updated.len(),
+                    unchanged = report.unchanged.len(),
+                    broken = report.broken.len(),
+                    "plugins scanned"
+                );
+            }
             Err(error) => tracing::error!(%error, "plugins could not be scanned"),
         }
     }

@@ -1,0 +1,84 @@
+//! What several nouns read from the command line. Values stay texts until the core reads them, so that its rules and
+//! its errors are the same here as over the wire.
+
+use std::{collections::BTreeMap, io::Read as _};
+
+use clap::Args;
+
+use crate::core::{
+    error::{Error, Result},
+    id::Id,
+    page::PageRequest,
+};
+
+/// Which page of a list
+#[derive(Debug, Args)]
+pub(super) struct Paging {
+    /// The number of the page, from 1
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    page: u32,
+    /// Rows of a page, at most 100
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    page_size: u32,
+}
+
+impl Paging {
+    pub(super) fn request(&self) -> PageRequest {
+        PageRequest::new(self.page, self.page_size)
+    }
+}
+
+/// An identifier that may be left out.
+pub(super) fn optional_id(field: &str, text: Option<&str>) -> Result<Option<Id>> {
+    text.map(|text| Id::parse(field, text)).transpose()
+}
+
+/// A word that may be left out, by the core's own reader.
+pub(super) fn optional_word<T>(text: Option<&str>, parse: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
+    text.map(parse).transpose()
+}
+
+/// `KEY=VALUE` of an option that may be repeated; the value may hold further `=`.
+pub(super) fn pairs(option: &str, given: Vec<String>) -> Result<BTreeMap<String, String>> {
+    let mut pairs = BTreeMap::new();
+    for text in given {
+        let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+            // The text itself is not shown: it may be a secret that lost its name.
+            return Err(Error::invalid("cli.pair", format!("a value of `{option}` is not of the form KEY=VALUE")));
+        };
+        if pairs.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(Error::invalid("cli.pair", format!("`{option}` gives `{key}` twice")));
+        }
+    }
+    Ok(pairs)
+}
+
+/// The text of a file, or of stdin for `-`.
+pub(super) fn file(option: &str, path: &str) -> Result<String> {
+    let read = if path == "-" {
+        let mut text = String::new();
+        std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    read.map_err(|cause| Error::invalid("cli.file", format!("`{option}`: can't read `{path}`")).caused_by(cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_split_at_the_first_sign_and_errors_show_no_value() {
+        let read = |texts: &[&str]| pairs("--set", texts.iter().map(|text| (*text).to_owned()).collect());
+        assert_eq!(
+            read(&["a=b=c", "d="]).unwrap(),
+            [("a", "b=c"), ("d", "")].map(|(k, v)| (k.into(), v.into())).into()
+        );
+        for bad in ["hunter2", "=hunter2"] {
+            let error = read(&[bad]).unwrap_err().to_string();
+            assert!(error.contains("--set") && !error.contains("hunter2"), "{error}");
+        }
+        assert!(read(&["a=1", "a=2"]).unwrap_err().to_string().contains("`a` twice"));
+    }
+}

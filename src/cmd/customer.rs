@@ -1,0 +1,185 @@
+//! `rustbill customer`: who buys, and what they have.
+
+use clap::{Args, Subcommand};
+
+use super::{
+    Context,
+    arguments::{Paging, optional_word},
+    show::{self, fields, page},
+};
+use crate::core::{
+    balance::{self, TransactionFilter, TransactionType},
+    customers::{self, Customer, CustomerFilter, NewCustomer},
+    error::Result,
+    id::Id,
+    money::{Money, Sign},
+    text,
+};
+
+/// Look at customers, make them, correct their balances
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  rustbill customer create --name 'Ann Lee' --email ann@example.com
+  rustbill customer adjust-balance 0190a5b0-7c1e-7000-8000-000000000001 --amount 100.00 --description 'Cash'")]
+pub(super) enum CustomerCommand {
+    List(List),
+    /// Show one customer with its balance
+    #[command(after_help = "Examples:\n  rustbill customer show 0190a5b0-7c1e-7000-8000-000000000001")]
+    Show {
+        /// The customer
+        id: String,
+    },
+    Create(Create),
+    AdjustBalance(AdjustBalance),
+    Transactions(Transactions),
+}
+
+/// List customers, newest first
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill customer list
+  rustbill customer list --search example.com --active true --output csv")]
+pub(super) struct List {
+    /// Part of a name, an address, a company or a telephone number
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Enabled or disabled ones
+    #[arg(long, value_name = "true|false")]
+    active: Option<bool>,
+    #[command(flatten)]
+    paging: Paging,
+}
+
+/// Make a customer
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill customer create --name 'Ann Lee' --email ann@example.com
+  rustbill customer create --name 'Lee GmbH' --email it@example.com --company 'Lee GmbH' --credit-limit 500.00")]
+pub(super) struct Create {
+    /// The name on invoices
+    #[arg(long)]
+    name: String,
+    /// The address for notifications
+    #[arg(long, value_name = "ADDRESS")]
+    email: String,
+    /// Whom to ask for
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    contact_person: String,
+    /// A telephone number
+    #[arg(long, value_name = "NUMBER", default_value = "", hide_default_value = true)]
+    phone: String,
+    /// The company
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    company: String,
+    /// Notes that the customer does not see
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    notes: String,
+    /// How far the balance may fall below zero
+    #[arg(long, value_name = "AMOUNT", default_value = "0.00", allow_negative_numbers = true)]
+    credit_limit: String,
+}
+
+/// Correct a balance by hand, up or down
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill customer adjust-balance 0190a5b0-7c1e-7000-8000-000000000001 --amount 100.00 --description 'Cash'
+  rustbill customer adjust-balance 0190a5b0-7c1e-7000-8000-000000000001 --amount=-5.00")]
+pub(super) struct AdjustBalance {
+    /// The customer
+    id: String,
+    /// What to add or, with a minus sign, to take
+    #[arg(long, allow_negative_numbers = true)]
+    amount: String,
+    /// What the customer reads
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    description: String,
+}
+
+/// List the movements of a customer's balance, newest first
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill customer transactions 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill customer transactions 0190a5b0-7c1e-7000-8000-000000000001 --type refund --output csv")]
+pub(super) struct Transactions {
+    /// The customer
+    id: String,
+    /// Of one type: recharge, payment, refund or adjustment
+    #[arg(long = "type", value_name = "TYPE")]
+    transaction_type: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
+}
+
+impl CustomerCommand {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::List(list) => list.run(context).await,
+            Self::Show { id } => {
+                let id = Id::parse("id", &id)?;
+                print(context, &customers::get(context.app().await?, &context.actor, id).await?)
+            }
+            Self::Create(create) => create.run(context).await,
+            Self::AdjustBalance(adjust) => adjust.run(context).await,
+            Self::Transactions(transactions) => transactions.run(context).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, context: &Context) -> Result<()> {
+        let filter = CustomerFilter { is_active: self.active, search: text::search_filter(self.search.as_deref())? };
+        let found = customers::list(context.app().await?, &context.actor, &filter, self.paging.request()).await?;
+        page!(context, found; id, name, email, company, balance, credit_limit, is_active, created_at)
+    }
+}
+
+impl Create {
+    async fn run(self, context: &Context) -> Result<()> {
+        let new = NewCustomer {
+            credit_limit: Money::parse("credit_limit", &self.credit_limit, Sign::NotNegative)?,
+            name: self.name,
+            contact_person: self.contact_person,
+            email: self.email,
+            phone: self.phone,
+            company: self.company,
+            notes: self.notes,
+        };
+        print(context, &customers::create(context.app().await?, &context.actor, &new).await?)
+    }
+}
+
+impl AdjustBalance {
+    async fn run(self, context: &Context) -> Result<()> {
+        let id = Id::parse("id", &self.id)?;
+        let amount = Money::parse("amount", &self.amount, Sign::Any)?;
+        let row = balance::adjust(context.app().await?, &context.actor, id, amount, &self.description).await?;
+        let fields = fields!(row; id, customer_id, transaction_type, amount, balance_before, balance_after,
+            reference_id, description, created_at);
+        show::item(context, fields, &row)
+    }
+}
+
+impl Transactions {
+    async fn run(self, context: &Context) -> Result<()> {
+        let id = Id::parse("id", &self.id)?;
+        let transaction_type = optional_word(self.transaction_type.as_deref(), TransactionType::parse)?;
+        let app = context.app().await?;
+        // A filter finds nothing of a customer that does not exist; who names one wants to know.
+        balance::get(app, &context.actor, Some(id)).await?;
+        let filter = TransactionFilter { customer_id: Some(id), transaction_type };
+        let rows = balance::list(app, &context.actor, filter, self.paging.request()).await?;
+        page!(context, rows; id, created_at, transaction_type, amount, balance_before, balance_after,
+            reference_id, description)
+    }
+}
+
+fn print(context: &Context, customer: &Customer) -> Result<()> {
+    let fields = fields!(customer; id, name, contact_person, email, phone, company, notes, balance, credit_limit,
+        is_active, can_create_api_keys, created_at, updated_at);
+    show::item(context, fields, customer)
+}

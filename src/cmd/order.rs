@@ -1,0 +1,199 @@
+//! `rustbill order`: what customers buy.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{
+    Context, Format,
+    arguments::{Paging, optional_id, optional_word, pairs},
+    payment,
+    show::{self, Show as _, fields, page},
+};
+use crate::core::{
+    error::{Kind, Result},
+    id::Id,
+    orders::{self, NewOrder, Order, OrderFilter, OrderStatus},
+    payments::Payment,
+    products::BillingCycle,
+    settlement, text,
+};
+
+/// Look at orders, place and pay them
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  rustbill order list --status pending
+  rustbill order pay 0190a5b0-7c1e-7000-8000-000000000001")]
+pub(super) enum OrderCommand {
+    List(List),
+    /// Show one order
+    #[command(after_help = "Examples:\n  rustbill order show 0190a5b0-7c1e-7000-8000-000000000001")]
+    Show {
+        /// The order
+        id: String,
+    },
+    Create(Create),
+    Pay(Pay),
+}
+
+/// List orders, newest first
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill order list --status active
+  rustbill order list --customer 0190a5b0-7c1e-7000-8000-000000000001 --output csv")]
+pub(super) struct List {
+    /// Of this customer
+    #[arg(long, value_name = "ID")]
+    customer: Option<String>,
+    /// In this state, such as pending, paid or active
+    #[arg(long)]
+    status: Option<String>,
+    /// Made by this provider
+    #[arg(long, value_name = "ID")]
+    interface: Option<String>,
+    /// Part of the identifier, the product or the customer
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
+}
+
+/// Place an order for a customer
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill order create --customer 0190a5b0-7c1e-7000-8000-000000000001 --product 0190a5b0-7c1e-7000-8000-000000000002
+  rustbill order create --customer 0190a5b0-7c1e-7000-8000-000000000001 --product 0190a5b0-7c1e-7000-8000-000000000002 \\
+    --cycle yearly --spec region=frankfurt --gateway 0190a5b0-7c1e-7000-8000-000000000003")]
+pub(super) struct Create {
+    /// Who buys
+    #[arg(long, value_name = "ID")]
+    customer: String,
+    /// What
+    #[arg(long, value_name = "ID")]
+    product: String,
+    /// How often is paid: monthly, quarterly or yearly
+    #[arg(long, default_value = "monthly")]
+    cycle: String,
+    /// What the customer chose of the server
+    #[arg(long = "spec", value_name = "KEY=VALUE")]
+    specs: Vec<String>,
+    /// Begin a payment through this gateway; without one the order waits for `rustbill order pay`
+    #[arg(long, value_name = "ID")]
+    gateway: Option<String>,
+    /// Notes
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    notes: String,
+}
+
+/// Pay an order, from the balance or through a gateway
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill order pay 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill order pay 0190a5b0-7c1e-7000-8000-000000000001 --gateway 0190a5b0-7c1e-7000-8000-000000000003")]
+pub(super) struct Pay {
+    /// The order
+    id: String,
+    /// The gateway [default: the customer's balance]
+    #[arg(long, value_name = "ID")]
+    gateway: Option<String>,
+}
+
+/// An order that was just placed, with the payment that was begun.
+#[derive(Serialize)]
+struct Placed {
+    #[serde(flatten)]
+    order: Order,
+    payment: Option<Payment>,
+}
+
+impl OrderCommand {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::List(list) => list.run(context).await,
+            Self::Show { id } => {
+                let id = Id::parse("id", &id)?;
+                let order = orders::get(context.app().await?, &context.actor, id).await?;
+                show::item(context, lines(&order), &order)
+            }
+            Self::Create(create) => create.run(context).await,
+            Self::Pay(Pay { id, gateway }) => {
+                let (id, gateway) = (Id::parse("id", &id)?, optional_id("gateway", gateway.as_deref())?);
+                let app = context.app().await?;
+                payment::print(context, &settlement::pay_order(app, &context.actor, id, gateway).await?)
+            }
+        }
+    }
+}
+
+impl List {
+    async fn run(self, context: &Context) -> Result<()> {
+        let filter = OrderFilter {
+            customer_id: optional_id("customer", self.customer.as_deref())?,
+            status: optional_word(self.status.as_deref(), OrderStatus::parse)?,
+            provider_interface_id: optional_id("interface", self.interface.as_deref())?,
+            search: text::search_filter(self.search.as_deref())?,
+        };
+        let found = orders::list(context.app().await?, &context.actor, &filter, self.paging.request()).await?;
+        page!(context, found; id, status, customer_id, product_name, billing_cycle, total_amount, currency, created_at)
+    }
+}
+
+impl Create {
+    async fn run(self, context: &Context) -> Result<()> {
+        let new = NewOrder {
+            customer_id: Some(Id::parse("customer", &self.customer)?),
+            product_id: Id::parse("product", &self.product)?,
+            provider_interface_id: None,
+            wish: pairs("--spec", self.specs)?,
+            billing_cycle: BillingCycle::parse(&self.cycle)?,
+            currency: String::new(),
+            notes: self.notes,
+        };
+        let gateway = optional_id("gateway", self.gateway.as_deref())?;
+        let app = context.app().await?;
+        // order_and_pay
+        let mut order = orders::place(app, &context.actor, &new).await?;
+        let mut failure = None;
+        let mut payment = None;
+        if gateway.is_some() {
+            match settlement::pay_order(app, &context.actor, order.id, gateway).await {
+                Ok(begun) => {
+                    payment = Some(begun);
+                    order = orders::get(app, &context.actor, order.id).await?;
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        print_placed(context, Placed { order, payment })?;
+        match failure {
+            // The order stands and can be paid another way.
+            Some(error) if matches!(error.kind(), Kind::Internal | Kind::Unavailable) => {
+                context.printer.note(&format!("warning: the order stays pending: {error}"));
+                Ok(())
+            }
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+fn print_placed(context: &Context, placed: Placed) -> Result<()> {
+    let mut fields = lines(&placed.order);
+    fields.push(("payment_id", placed.payment.as_ref().map(|payment| payment.id).show()));
+    show::item(context, fields, &placed)?;
+    // JSON holds it already, and CSV has one row.
+    if let Some(begun) = placed.payment.filter(|_| context.printer.format() == Format::Table) {
+        context.printer.line("\nPayment:")?;
+        payment::print(context, &begun)?;
+    }
+    Ok(())
+}
+
+fn lines(order: &Order) -> Vec<(&'static str, String)> {
+    fields!(order; id, status, status_reason, customer_id, product_id, product_name, provider_interface_id,
+        provider_instance_id, server_spec, billing_cycle, total_amount, currency, gateway_interface_id,
+        gateway_payment_id, notes, activated_at, ended_at, created_at, updated_at)
+}

@@ -1,0 +1,149 @@
+//! `rustbill product`: what is sold.
+
+use clap::{Args, Subcommand};
+
+use super::{
+    Context,
+    arguments::{Paging, optional_id, pairs},
+    show::{self, fields, page},
+};
+use crate::core::{
+    error::Result,
+    id::Id,
+    money::{Money, Sign},
+    products::{self, BillingCycle, NewProduct, Product, ProductFilter},
+    text,
+};
+
+/// Look at products and make them
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  rustbill product list
+  rustbill product create --name 'Small server' --interface 0190a5b0-7c1e-7000-8000-000000000001 --price 29.00")]
+pub(super) enum ProductCommand {
+    List(List),
+    /// Show one product
+    #[command(after_help = "Examples:\n  rustbill product show 0190a5b0-7c1e-7000-8000-000000000001")]
+    Show {
+        /// The product
+        id: String,
+    },
+    Create(Create),
+}
+
+/// List products, newest first
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill product list
+  rustbill product list --active true --region frankfurt --output json")]
+pub(super) struct List {
+    /// Sold through this interface
+    #[arg(long, value_name = "ID")]
+    interface: Option<String>,
+    /// Shown in this group
+    #[arg(long, value_name = "ID")]
+    group: Option<String>,
+    /// With this region among its specs
+    #[arg(long)]
+    region: Option<String>,
+    /// Part of the name or the description
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Enabled or disabled ones
+    #[arg(long, value_name = "true|false")]
+    active: Option<bool>,
+    #[command(flatten)]
+    paging: Paging,
+}
+
+/// Make a product
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --cycle every cycle is offered, at 1, 3 or 12 times the price of a month.
+
+Examples:
+  rustbill product create --name 'Small server' --interface 0190a5b0-7c1e-7000-8000-000000000001 --price 29.00
+  rustbill product create --name 'Small server' --interface 0190a5b0-7c1e-7000-8000-000000000001 --price 29.00 \\
+    --cost-price 17.50 --cycle monthly=29.00 --cycle yearly=290.00 --spec cpu_cores=2 --spec memory_gb=4")]
+pub(super) struct Create {
+    /// What it is called
+    #[arg(long)]
+    name: String,
+    /// The provider's interface, see `rustbill plugin interfaces`
+    #[arg(long, value_name = "ID")]
+    interface: String,
+    /// The price of a month
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
+    price: String,
+    /// What a month costs the shop; customers do not see it
+    #[arg(long, value_name = "AMOUNT", default_value = "0.00", allow_negative_numbers = true)]
+    cost_price: String,
+    /// What the customer reads
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    description: String,
+    /// The price of a cycle: monthly, quarterly or yearly; only those given are offered
+    #[arg(long = "cycle", value_name = "CYCLE=AMOUNT")]
+    cycles: Vec<String>,
+    /// What the server has, as the provider calls it
+    #[arg(long = "spec", value_name = "KEY=VALUE")]
+    specs: Vec<String>,
+    /// The group that it is shown in
+    #[arg(long, value_name = "ID")]
+    group: Option<String>,
+}
+
+impl ProductCommand {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::List(list) => list.run(context).await,
+            Self::Show { id } => {
+                let id = Id::parse("id", &id)?;
+                print(context, &products::get(context.app().await?, &context.actor, id).await?)
+            }
+            Self::Create(create) => create.run(context).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, context: &Context) -> Result<()> {
+        let filter = ProductFilter {
+            interface_id: optional_id("interface", self.interface.as_deref())?,
+            region: self.region,
+            is_active: self.active,
+            search: text::search_filter(self.search.as_deref())?,
+            group_id: optional_id("group", self.group.as_deref())?,
+            category_id: None,
+        };
+        let found = products::list(context.app().await?, &context.actor, &filter, self.paging.request()).await?;
+        page!(context, found; id, name, price, cost_price, billing_cycles, interface_id, is_active, created_at)
+    }
+}
+
+impl Create {
+    async fn run(self, context: &Context) -> Result<()> {
+        let cycles = pairs("--cycle", self.cycles)?;
+        let price_of = |(cycle, amount): (&String, &String)| {
+            Ok((BillingCycle::parse(cycle)?, Money::parse(&format!("cycle.{cycle}"), amount, Sign::NotNegative)?))
+        };
+        let new = NewProduct {
+            name: self.name,
+            description: self.description,
+            price: Money::parse("price", &self.price, Sign::NotNegative)?,
+            cost_price: Money::parse("cost_price", &self.cost_price, Sign::NotNegative)?,
+            billing_cycles: cycles.iter().map(price_of).collect::<Result<_>>()?,
+            specs: pairs("--spec", self.specs)?,
+            interface_id: Id::parse("interface", &self.interface)?,
+            group_id: optional_id("group", self.group.as_deref())?,
+        };
+        print(context, &products::create(context.app().await?, &context.actor, &new).await?)
+    }
+}
+
+fn print(context: &Context, product: &Product) -> Result<()> {
+    let fields = fields!(product; id, name, description, price, cost_price, billing_cycles, specs, interface_id,
+        group_id, is_active, created_at, updated_at);
+    show::item(context, fields, product)
+}

@@ -1,0 +1,313 @@
+//! The command line of the real program on a SQLite file of its own, without a server.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Output, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::cli::{command, rustbill};
+
+/// A well-formed identifier of nothing.
+const UNKNOWN: &str = "0190a5b0-7c1e-7000-8000-000000000001";
+/// Written into an interface's settings and given to users; must never be printed.
+const SECRET: &str = "hunter2-do-not-print";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Checks the exit code and that nothing secret was printed.
+fn checked(args: &[&str], output: &Output, code: i32) -> String {
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "rustbill {args:?}\n{stdout}\n{stderr}");
+    assert!(!stdout.contains(SECRET) && !stderr.contains(SECRET), "rustbill {args:?}\n{stdout}\n{stderr}");
+    assert!(!stderr.contains("panicked"), "rustbill {args:?}\n{stderr}");
+    if code == 0 { stdout } else { stderr }
+}
+
+/// What a command that must succeed printed.
+fn ok(home: &Path, args: &[&str]) -> String {
+    checked(args, &rustbill(home, args), 0)
+}
+
+/// The JSON form of the same.
+fn json_of(home: &Path, args: &[&str]) -> Value {
+    serde_json::from_str(&ok(home, &[args, &["--output", "json"]].concat())).unwrap()
+}
+
+/// What a command that must fail with this code said.
+fn fails(home: &Path, args: &[&str], code: i32) -> String {
+    let said = checked(args, &rustbill(home, args), code);
+    assert!(said.contains("error: "), "rustbill {args:?}: {said}");
+    said
+}
+
+fn id(value: &Value) -> String {
+    value["id"].as_str().unwrap().to_owned()
+}
+
+fn make_stock(home: &Path) -> String {
+    let config = json!({ "servers": [{ "id": "s1", "address": "192.0.2.1", "region": "ber", "cpu_cores": 2, "password": SECRET }] });
+    fs::write(home.join("stock.json"), config.to_string()).unwrap();
+    let args = ["plugin", "create", "--plugin", "provider-stock", "--name", "Rack", "--config-file", "stock.json"];
+    let made = json_of(home, &[&args[..], &["--enable"]].concat());
+    assert_eq!((&made["enabled"], &made["is_healthy"]), (&json!(true), &json!(true)));
+    assert_eq!(made["config"]["servers"][0]["password"], "********");
+    id(&made)
+}
+
+fn make_product(home: &Path, interface: &str) -> String {
+    let args = ["product", "create", "--name", "Small", "--interface", interface, "--price", "29"];
+    let more = ["--cycle", "monthly=29.00", "--cycle", "yearly=290.00", "--spec", "cpu_cores=2"];
+    let made = json_of(home, &[&args[..], &more].concat());
+    assert_eq!(made["billing_cycles"], json!({ "monthly": "29.00", "yearly": "290.00" }));
+    id(&made)
+}
+
+fn make_customer(home: &Path) -> String {
+    id(&json_of(home, &["customer", "create", "--name", "Ann", "--email", "ann@example.com"]))
+}
+
+/// Runs with this on stdin.
+fn with_input(home: &Path, args: &[&str], input: &str, code: i32) -> String {
+    let mut child = command(home, args).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    checked(args, &child.wait_with_output().unwrap(), code)
+}
+
+#[test]
+fn an_operator_sells_a_server_offline() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    let interface = make_stock(home);
+    let product = make_product(home, &interface);
+    let customer = make_customer(home);
+    assert!(json_of(home, &["plugin", "check", &interface])["is_healthy"].as_bool().unwrap());
+
+    let user = ["user", "create", "--username", "ann", "--email", "ann@example.com", "--customer", &customer];
+    with_input(home, &[&user[..], &["--password-stdin"]].concat(), &format!("{SECRET}\n"), 0);
+    assert_eq!(json_of(home, &["user", "list", "--customer", &customer])["items"][0]["username"], "ann");
+
+    let row = json_of(home, &["customer", "adjust-balance", &customer, "--amount", "50.00", "--description", "Cash"]);
+    assert_eq!((&row["balance_before"], &row["balance_after"]), (&json!("0.00"), &json!("50.00")));
+    json_of(home, &["customer", "adjust-balance", &customer, "--amount=-5"]);
+    assert_eq!(json_of(home, &["customer", "show", &customer])["balance"], "45.00");
+
+    let order = json_of(home, &["order", "create", "--customer", &customer, "--product", &product]);
+    assert_eq!((&order["status"], &order["total_amount"]), (&json!("pending"), &json!("29.00")));
+    assert_eq!(order["payment"], Value::Null);
+    let order = id(&order);
+    let payment = json_of(home, &["order", "pay", &order]);
+    assert_eq!((&payment["status"], &payment["amount"]), (&json!("success"), &json!("29.00")));
+    assert_eq!(json_of(home, &["order", "show", &order])["status"], "paid");
+    assert!(fails(home, &["order", "pay", &order], 2).contains("can't become paid"));
+
+    let ledger = json_of(home, &["customer", "transactions", &customer]);
+    let amounts: Vec<&str> =
+        ledger["items"].as_array().unwrap().iter().map(|row| row["amount"].as_str().unwrap()).collect();
+    assert_eq!(amounts, ["-29.00", "-5.00", "50.00"]);
+    assert_eq!(json_of(home, &["payment", "list", "--order", &order])["items"][0]["id"], payment["id"]);
+
+    // The last command closed the database: everything is in the one file.
+    assert!(home.join("rustbill.db").exists() && !home.join("rustbill.db-wal").exists());
+}
+
+#[test]
+fn a_bank_transfer_is_confirmed() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    let interface = make_stock(home);
+    let (product, customer) = (make_product(home, &interface), make_customer(home));
+    let args = ["plugin", "create", "--plugin", "gateway-banktransfer", "--name", "Bank", "--set", "bank_name=ICBC"];
+    let said = fails(home, &args, 2);
+    assert!(said.contains("account_name") && said.contains("account_number"), "{said}");
+    let more = ["--set", "account_name=Shop", "--set", "account_number=6222", "--enable"];
+    let bank = id(&json_of(home, &[&args[..], &more].concat()));
+
+    let place = ["order", "create", "--customer", &customer, "--product", &product, "--gateway", &bank];
+    let placed = json_of(home, &place);
+    assert_eq!((&placed["status"], &placed["payment"]["status"]), (&json!("pending"), &json!("pending")));
+    assert!(placed["payment"]["instructions"].as_str().unwrap().contains("6222"));
+    assert!(ok(home, &place).contains("Payment:"));
+    let payment = id(&placed["payment"]);
+    let booked = json_of(home, &["payment", "confirm", &payment, "--transaction", "17", "--note", "seen"]);
+    assert_eq!((&booked["status"], &booked["gateway_tx_id"]), (&json!("success"), &json!("17")));
+    assert_eq!(json_of(home, &["order", "show", placed["id"].as_str().unwrap()])["status"], "paid");
+    fails(home, &["payment", "confirm", &payment], 2);
+}
+
+#[test]
+fn an_invoice_is_written_and_issued() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    let customer = make_customer(home);
+    let args = ["invoice", "create", "--customer", &customer, "--from", "2026-01-01", "--to", "2026-01-31"];
+    let items = ["--due", "2026-02-14", "--item", "Setup;1;100.00", "--item", "Hours; at night;3;40", "--tax", "28.60"];
+    let draft = json_of(home, &[&args[..], &items].concat());
+    assert_eq!((&draft["amount"], &draft["total_amount"]), (&json!("220.00"), &json!("248.60")));
+    assert_eq!((&draft["status"], &draft["invoice_number"]), (&json!("draft"), &Value::Null));
+    let draft = id(&draft);
+    let issued = json_of(home, &["invoice", "issue", &draft]);
+    assert!(issued["invoice_number"].as_str().unwrap().ends_with("-000001"));
+    fails(home, &["invoice", "issue", &draft], 2);
+
+    let shown = ok(home, &["invoice", "show", &draft]);
+    assert!(shown.contains("Hours; at night") && shown.contains("POSITION"), "{shown}");
+    let csv = ok(home, &["invoice", "show", &draft, "--output", "csv"]);
+    assert!(csv.ends_with("\"Setup;1;100.00\nHours; at night;3;40.00\"\n"), "{csv}");
+    assert_eq!(json_of(home, &["invoice", "generate", "--from", "2026-01-01", "--to", "2026-01-31"])["invoices"], 0);
+}
+
+#[test]
+fn the_documented_lines_work_on_a_bare_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    assert!(ok(home, &["plugin", "list"]).contains("stock"));
+    let create = ["user", "create", "--username", "admin2", "--password", SECRET, "--role", "admin"];
+    let made = rustbill(home, &create);
+    assert!(text(&made.stderr).contains("visible to others"));
+    checked(&create, &made, 0);
+    assert!(ok(home, &["user", "list"]).contains("admin2"));
+    assert!(ok(home, &["db", "status"]).contains("initial"));
+    for noun in ["user", "customer", "plugin", "product", "order", "payment", "invoice"] {
+        assert!(ok(home, &[noun, "--help"]).contains("Examples:"), "{noun}");
+    }
+    assert!(ok(home, &["--help"]).contains("Exit codes:"));
+}
+
+#[test]
+fn results_are_for_people_programs_and_spreadsheets() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    let customer = make_customer(home);
+    json_of(home, &["customer", "create", "--name", "Lee, Bo", "--email", "bo@example.com"]);
+
+    let table = ok(home, &["customer", "list"]);
+    assert!(table.starts_with("ID ") && table.contains("CREDIT_LIMIT") && table.contains(&customer), "{table}");
+    let listed = json_of(home, &["customer", "list", "--page-size", "1", "--page", "2"]);
+    assert_eq!((&listed["total"], &listed["page"], &listed["page_size"]), (&json!(2), &json!(2), &json!(1)));
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    assert_eq!(id(&listed["items"][0]), customer, "newest first");
+    let created = listed["items"][0]["created_at"].as_str().unwrap();
+    assert!(created.len() == 20 && created.ends_with('Z'), "{created}");
+    let more = rustbill(home, &["customer", "list", "--page-size", "1"]);
+    assert!(text(&more.stderr).contains("page 1 of 2"));
+
+    let csv = ok(home, &["customer", "list", "--search", "lee", "--output", "csv"]);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), 2, "{csv}");
+    assert!(lines[0].starts_with("id,name,email,") && lines[1].contains("\"Lee, Bo\""), "{csv}");
+    assert_eq!(json_of(home, &["plugin", "interfaces"])["items"], json!([]));
+}
+
+#[test]
+fn each_kind_of_error_has_its_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    let customer = make_customer(home);
+    for (args, word) in [
+        (["customer", "adjust-balance", &customer, "--amount", "1.001"], "`amount`"),
+        (["customer", "adjust-balance", &customer, "--amount", "1e3"], "`amount`"),
+        (["customer", "adjust-balance", &customer, "--amount", "0"], "`amount`"),
+        (["customer", "adjust-balance", "me", "--amount", "1"], "expected a UUID"),
+        (["invoice", "generate", "--from=2026-02-30", "--to", "2026-03-01"], "`from`"),
+        (["order", "list", "--status", "new", "--page=1"], "pending"),
+        (["product", "create", "--name=x", "--interface=x", "--price=-1"], "`price`"),
+        (["user", "list", "--type", "root", "--page=1"], "admin"),
+        (["plugin", "create", "--plugin", "theme/dark", "--name=x"], "first_party_provider"),
+    ] {
+        let said = fails(home, &args, 2);
+        assert!(said.contains(word), "{args:?}: {said}");
+    }
+    fails(home, &["plugin", "update", UNKNOWN], 2);
+    fails(home, &["user", "create", "--username", "x", "--role", "root", "--password", SECRET], 2);
+    fails(home, &["order", "lst"], 2);
+    for args in [
+        ["customer", "show", UNKNOWN],
+        ["customer", "transactions", UNKNOWN],
+        ["user", "show", UNKNOWN],
+        ["plugin", "show", UNKNOWN],
+        ["plugin", "enable", UNKNOWN],
+        ["product", "show", UNKNOWN],
+        ["order", "pay", UNKNOWN],
+        ["payment", "confirm", UNKNOWN],
+        ["invoice", "issue", UNKNOWN],
+    ] {
+        assert!(fails(home, &args, 3).contains(UNKNOWN));
+    }
+    let said = fails(home, &["plugin", "create", "--plugin", "provider-moon", "--name", "x"], 3);
+    assert!(said.contains("hint: `rustbill plugin list`"), "{said}");
+    fails(home, &["customer", "create", "--name", "Twin", "--email", "ANN@example.com"], 4);
+    let user = ["user", "create", "--username", "root", "--role", "admin", "--password", SECRET];
+    ok(home, &user);
+    fails(home, &user, 4);
+    let args = ["user", "list"];
+    let lost = command(home, &args).env("DATABASE_URL", "sqlite:///dev/null/x.db").output().unwrap();
+    checked(&args, &lost, 8);
+    let broken = command(home, &args).env("RUSTBILL_DB__URI", "x").output().unwrap();
+    checked(&args, &broken, 2);
+}
+
+#[test]
+fn nobody_is_asked_without_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    let create = ["user", "create", "--username", "ann", "--role", "operator"];
+    let said = fails(home, &create, 2);
+    assert!(said.contains("--password-stdin") && said.contains("RUSTBILL_PASSWORD"), "{said}");
+    with_input(home, &[&create[..], &["--password-stdin"]].concat(), "", 2);
+    let by_variable = command(home, &create).env("RUSTBILL_PASSWORD", SECRET).output().unwrap();
+    checked(&create, &by_variable, 0);
+    assert_eq!(json_of(home, &["user", "list", "--role", "operator"])["total"], 1);
+}
+
+#[test]
+fn secrets_stay_and_stay_hidden() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    let interface = make_stock(home);
+    for args in
+        [vec!["plugin", "show", &interface], vec!["plugin", "interfaces"], vec!["plugin", "disable", &interface]]
+    {
+        for format in ["table", "json", "csv"] {
+            ok(home, &[&args[..], &["--output", format]].concat());
+        }
+    }
+    // What a program reads it may send back, mask and all.
+    let shown = json_of(home, &["plugin", "show", &interface]);
+    let update = ["plugin", "update", &interface, "--name", "Rack 2", "--config-file", "-"];
+    with_input(home, &update, &shown["config"].to_string(), 0);
+    fails(home, &["plugin", "update", &interface, "--set", &format!("servers={SECRET}")], 2);
+    fails(home, &["plugin", "update", &interface, "--set", SECRET], 2);
+    let mode = fs::metadata(home.join("rustbill.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_broken_script_is_a_warning_and_a_closed_pipe_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    fs::create_dir(home.join("plugins")).unwrap();
+    fs::write(home.join("plugins/gateway-bad.rn"), "fn version(").unwrap();
+    let scanned = rustbill(home, &["plugin", "scan"]);
+    let stdout = checked(&["plugin", "scan"], &scanned, 0);
+    assert!(stdout.contains("gateway-bad.rn") && stdout.contains("broken"), "{stdout}");
+    assert!(text(&scanned.stderr).contains("warning: 1 file can't be used"));
+    let listed = json_of(home, &["plugin", "list", "--type", "gateway"]);
+    let bad = listed["items"].as_array().unwrap().iter().find(|found| found["plugin_id"] == "bad").unwrap();
+    assert!(!bad["problem"].as_str().unwrap().is_empty());
+    let said = fails(home, &["plugin", "create", "--plugin", "gateway-bad", "--name", "x"], 2);
+    assert!(said.contains("gateway-bad.rn"), "{said}");
+
+    let args = ["plugin", "list", "--output", "json"];
+    let mut child = command(home, &args).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    checked(&args, &output, 0);
+    assert_eq!(text(&output.stderr), "");
+}
