@@ -164,6 +164,17 @@ impl Actor {
         }
     }
 
+    /// The one customer that something is done for: a customer's own, or the one that an administrator names.
+    ///
+    /// # Errors
+    /// Unauthenticated for nobody; `permission.foreign` when a customer names another one; `id.missing` when an
+    /// administrator names none.
+    pub fn one_customer(&self, requested: Option<Id>) -> Result<Id> {
+        self.scope()?
+            .narrow(requested)?
+            .ok_or_else(|| Error::invalid("id.missing", "`customer_id` is missing, expected a UUID"))
+    }
+
     /// Refuses the data of a customer that it may not see.
     ///
     /// # Errors
@@ -225,6 +236,8 @@ mod tests {
         let (own, other) = (Id::generate(), Id::generate());
         let actor = Actor::new(Role::Customer { user_id: own, customer_id: own }, "x", "test");
         assert!(actor.require_customer(own).is_ok());
+        assert_eq!(actor.one_customer(None).unwrap(), own);
+        assert!(Actor::local().one_customer(None).is_err());
         assert_eq!(actor.require_customer(other).unwrap_err().kind(), Kind::PermissionDenied);
         let scope = actor.scope().unwrap();
         assert_eq!(scope.narrow(None).unwrap(), Some(own));

@@ -60,7 +60,7 @@ fn source(request: &Request) -> String {
 
 /// What the caller proves itself with. A bearer token was put there on purpose, while browsers send cookies with
 /// everything: so it comes first, and a bad one does not fall back to the cookie.
-fn credential<'a>(headers: &'a HeaderMap, cookie_name: &str) -> Option<Credential<'a>> {
+pub(super) fn credential<'a>(headers: &'a HeaderMap, cookie_name: &str) -> Option<Credential<'a>> {
     bearer(headers).map(Credential::Bearer).or_else(|| cookie(headers, cookie_name).map(Credential::Session))
 }
 

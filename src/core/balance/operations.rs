@@ -116,10 +116,7 @@ pub async fn adjust(
 /// # Errors
 /// NotFound; PermissionDenied for another customer's.
 pub async fn get(app: &App, actor: &Actor, customer_id: Option<Id>) -> Result<Balance> {
-    let customer_id = actor
-        .scope()?
-        .narrow(customer_id)?
-        .ok_or_else(|| Error::invalid("id.missing", "`customer_id` is missing, expected a UUID"))?;
+    let customer_id = actor.one_customer(customer_id)?;
     let customer = customers::store::find(&app.database, customer_id)
         .await?
         .ok_or_else(|| Error::not_found("customer", customer_id))?;

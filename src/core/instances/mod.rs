@@ -1,6 +1,10 @@
 //! Instances: the servers that customers have, one for each order that runs.
 
 mod model;
+mod operations;
 pub(crate) mod store;
 
-pub use self::model::{Instance, InstanceStatus};
+pub use self::{
+    model::{Instance, InstanceStatus},
+    operations::{InstanceFilter, get, list},
+};

@@ -1,15 +1,39 @@
 //! SQL of instances.
 
-use super::model::{Instance, InstanceStatus};
+use super::{
+    model::{Instance, InstanceStatus},
+    operations::InstanceFilter,
+};
 use crate::core::{
-    database::{Source, Tx},
+    database::{Database, Query, Source, Tx},
     error::Result,
     id::Id,
+    page::{Page, PageRequest},
     time::Timestamp,
 };
 
 const SELECT: &str = "SELECT id, customer_id, order_id, product_id, product_name, provider_interface_id, provider_instance_id, status, \
                       ip_address, server_spec, created_at, updated_at FROM instances";
+
+/// The server with this identifier.
+pub(super) async fn find(source: impl Source<'_>, id: Id) -> Result<Option<Instance>> {
+    source.q(SELECT).push_bind(" WHERE id = ", id).opt().await
+}
+
+fn narrowed<'e>(query: Query<'e>, filter: &InstanceFilter) -> Query<'e> {
+    query
+        .push(" WHERE 1 = 1")
+        .filter(" AND customer_id = ", filter.customer_id)
+        .filter(" AND status = ", filter.status)
+        .filter(" AND provider_interface_id = ", filter.provider_interface_id)
+}
+
+/// A page of servers.
+pub(super) async fn list(database: &Database, filter: &InstanceFilter, page: PageRequest) -> Result<Page<Instance>> {
+    let count = narrowed(database.q("SELECT CAST(COUNT(*) AS BIGINT) FROM instances"), filter);
+    let rows = narrowed(database.q(SELECT), filter).push(" ORDER BY created_at DESC, id DESC");
+    page.fetch(count, rows).await
+}
 
 /// The server of an order.
 ///

@@ -11,5 +11,5 @@ pub(crate) mod store;
 pub use self::{
     generate::generate,
     model::{Invoice, InvoiceItem, InvoiceStatus},
-    operations::{InvoiceFilter, NewInvoice, NewItem, create, get, issue, list},
+    operations::{InvoiceFilter, InvoiceUpdate, NewInvoice, NewItem, create, get, issue, list, update},
 };

@@ -204,6 +204,35 @@ pub async fn issue(app: &App, actor: &Actor, id: Id) -> Result<Invoice> {
     Ok(invoice)
 }
 
+/// What to change of an invoice.
+#[derive(Clone, Debug, Default)]
+pub struct InvoiceUpdate {
+    /// Another state.
+    pub status: Option<InvoiceStatus>,
+    /// Other notes.
+    pub notes: Option<String>,
+}
+
+/// Changes an invoice. So far it can be issued. For administrators.
+///
+/// # Errors
+/// As [`issue`]; Unimplemented for every other change; `invoice.no_change` for none.
+pub async fn update(app: &App, actor: &Actor, id: Id, change: &InvoiceUpdate) -> Result<Invoice> {
+    actor.require(Permission::Admin)?;
+    match (change.status, &change.notes) {
+        (Some(InvoiceStatus::Issued), None) => issue(app, actor, id).await,
+        (Some(status), None) => Err(Error::unimplemented(
+            "invoice.update",
+            format!("making an invoice {status} is not available in this version"),
+        )),
+        (_, Some(_)) => Err(Error::unimplemented(
+            "invoice.update",
+            "changing the notes of an invoice is not available in this version",
+        )),
+        (None, None) => Err(Error::invalid("invoice.no_change", "nothing to change, expected `status` or `notes`")),
+    }
+}
+
 /// Leaves the event that an invoice was issued.
 pub(super) async fn announce(tx: &mut Tx, at: Timestamp, invoice: &Invoice) -> Result<()> {
     let event =

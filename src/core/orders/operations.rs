@@ -64,10 +64,7 @@ pub struct NewOrder {
 /// that can't be ordered, a cycle that it does not offer, a specification that does not fit.
 pub async fn place(app: &App, actor: &Actor, new: &NewOrder) -> Result<Order> {
     actor.require(Permission::Authenticated)?;
-    let customer_id = actor
-        .scope()?
-        .narrow(new.customer_id)?
-        .ok_or_else(|| Error::invalid("id.missing", "`customer_id` is missing, expected a UUID"))?;
+    let customer_id = actor.one_customer(new.customer_id)?;
     let currency = &app.settings.billing.currency;
     if !new.currency.is_empty() && new.currency != *currency {
         let shown: String = new.currency.chars().take(10).collect();

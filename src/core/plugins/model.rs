@@ -4,7 +4,23 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use super::{Kind, config};
-use crate::core::{id::Id, time::Timestamp};
+use crate::core::{
+    error::{Error, Result},
+    id::Id,
+    time::Timestamp,
+};
+
+/// Reads the kind in `field`.
+///
+/// # Errors
+/// `enum.unknown`, naming the field, the text and the words that would do.
+pub fn parse_kind(field: &str, word: &str) -> Result<Kind> {
+    Kind::from_db(word).ok_or_else(|| {
+        let shown: String = word.chars().take(40).collect();
+        let known = Kind::ALL.map(Kind::as_db).join(", ");
+        Error::invalid("enum.unknown", format!("`{field}` is `{shown}`, expected one of: {known}"))
+    })
+}
 
 /// A script that was found.
 #[derive(Clone, Debug, sqlx::FromRow)]

@@ -68,13 +68,14 @@ pub async fn list(app: &App, actor: &Actor, kind: Option<Kind>) -> Result<Vec<In
     store::interfaces(&app.database, kind.map(|kind| kind.as_db().to_owned())).await
 }
 
-/// The enabled interfaces of these kinds, for everybody who is logged in: what a storefront offers. Their settings
-/// must not leave the caller.
+/// The enabled interfaces of these kinds, for everybody who is logged in: what a storefront offers. Notifiers are no
+/// part of that and are for administrators. Their settings must not leave the caller.
 ///
 /// # Errors
-/// Unauthenticated for nobody.
+/// Unauthenticated for nobody; PermissionDenied for others who ask for notifiers.
 pub async fn visible(app: &App, actor: &Actor, kinds: &[Kind]) -> Result<Vec<Interface>> {
-    actor.require(Permission::Authenticated)?;
+    let needed = if kinds.contains(&Kind::Notifier) { Permission::Admin } else { Permission::Authenticated };
+    actor.require(needed)?;
     let mut interfaces = store::interfaces(&app.database, None).await?;
     interfaces.retain(|interface| interface.enabled && interface.kind().is_some_and(|kind| kinds.contains(&kind)));
     Ok(interfaces)

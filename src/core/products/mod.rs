@@ -2,10 +2,12 @@
 
 mod model;
 mod operations;
+mod providers;
 pub mod spec;
 pub(crate) mod store;
 
 pub use self::{
     model::{BillingCycle, Product, Specs},
     operations::{NewProduct, ProductFilter, create, get, list},
+    providers::{Provider, providers},
 };

@@ -82,6 +82,21 @@ pub struct Field {
     pub icon: String,
     /// The group that it belongs to.
     pub group: String,
+    /// What it does to the price, for people; what an order costs is the product's price alone.
+    pub price_impact: Option<PriceImpact>,
+}
+
+/// How a value changes the price, as the provider tells it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PriceImpact {
+    /// `add` or `multiply`.
+    pub mode: String,
+    /// What to add or multiply by.
+    #[serde(deserialize_with = "lenient_text")]
+    pub amount: Option<String>,
+    /// The currency of that.
+    pub currency: String,
 }
 
 /// A value of a choice.
@@ -96,6 +111,9 @@ pub struct Choice {
     pub icon: String,
     /// What the customer reads.
     pub description: String,
+    /// What it does to the price, for people.
+    #[serde(deserialize_with = "lenient_text")]
+    pub price_modifier: Option<String>,
     /// Whether it can't be chosen now.
     pub disabled: bool,
 }

@@ -33,8 +33,8 @@ pub enum Target {
     Invoice(Id),
     /// This much for a customer's balance.
     Recharge {
-        /// Whose.
-        customer_id: Id,
+        /// Whose; a customer tops up its own.
+        customer_id: Option<Id>,
         /// How much.
         amount: Money,
     },
@@ -48,7 +48,7 @@ pub enum Target {
 pub async fn start(app: &App, actor: &Actor, target: Target, gateway: Id, return_url: &str) -> Result<Payment> {
     actor.require(Permission::Authenticated)?;
     let return_url = text::optional("return_url", return_url, URL_MAX)?;
-    let interface = plugins::usable(&app.database, gateway, &[Kind::Gateway], "gateway_interface_id").await?;
+    let interface = usable(app, gateway).await?;
     let (payment, description) = write(app, actor, target, gateway).await?;
     let business = json!({
         "payment_id": payment.id,
@@ -67,6 +67,11 @@ pub async fn start(app: &App, actor: &Actor, target: Target, gateway: Id, return
             Err(gateway_failed(&interface, error))
         }
     }
+}
+
+/// The gateway of this identifier, if payments can be made through it.
+pub(super) async fn usable(app: &App, gateway: Id) -> Result<Interface> {
+    plugins::usable(&app.database, gateway, &[Kind::Gateway], "gateway_interface_id").await
 }
 
 fn gateway_failed(interface: &Interface, cause: Error) -> Error {
@@ -96,11 +101,11 @@ async fn write(app: &App, actor: &Actor, target: Target, gateway: Id) -> Result<
             (invoice.customer_id, Purpose::Invoice, None, Some(id), left, invoice.invoice_number.unwrap_or_default())
         }
         Target::Recharge { customer_id, amount } => {
-            actor.require_customer(customer_id)?;
+            let customer_id = actor.one_customer(customer_id)?;
             (customer_id, Purpose::Recharge, None, None, amount, "Balance".to_owned())
         }
     };
-    if !(Money::ZERO < amount) {
+    if amount <= Money::ZERO {
         return Err(
             Error::invalid("payment.amount", format!("there is nothing to pay: {amount}")).hint("pay from the balance")
         );

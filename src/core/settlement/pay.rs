@@ -1,4 +1,4 @@
-//! Paying an order.
+//! Paying an order, also together with placing it.
 
 use serde_json::json;
 
@@ -12,10 +12,37 @@ use crate::core::{
     error::{Error, Result},
     event::EventType,
     id::Id,
-    orders::{self, OrderStatus},
+    orders::{self, NewOrder, Order, OrderStatus},
     outbox::{self, NewEvent},
     payments::{self, Payment, PaymentStatus, Purpose},
 };
+
+/// Places an order and, with a gateway, begins its payment. An order that stands is worth more than a payment that does
+/// not: when the gateway fails, the order stays pending without a payment, and paying can be tried again.
+///
+/// # Errors
+/// As `orders::place`; NotFound and InvalidArgument for a gateway that can't be used, before anything is written.
+pub async fn order_and_pay(
+    app: &App,
+    actor: &Actor,
+    new: &NewOrder,
+    gateway_interface_id: Option<Id>,
+) -> Result<(Order, Option<Payment>)> {
+    actor.require(Permission::Authenticated)?;
+    let Some(gateway) = gateway_interface_id else { return Ok((orders::place(app, actor, new).await?, None)) };
+    gateway::usable(app, gateway).await?;
+    let order = orders::place(app, actor, new).await?;
+    let payment = match pay_order(app, actor, order.id, Some(gateway)).await {
+        Ok(payment) => Some(payment),
+        Err(error) => {
+            tracing::warn!(order = %order.id, code = error.code(), %error, "an order was placed, but its payment could not begin");
+            None
+        }
+    };
+    // The payment left its gateway with the order.
+    let order = orders::store::find(&app.database, order.id).await.ok().flatten().unwrap_or(order);
+    Ok((order, payment))
+}
 
 /// Pays an order: from its customer's balance, at once; or through a gateway, which then says how. For administrators
 /// and the order's customer.

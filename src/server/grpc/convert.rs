@@ -6,6 +6,7 @@ use super::protocol::rustbill::common;
 use crate::core::{
     error::Result,
     id::Id,
+    money::{Money, Sign},
     page::{Page, PageRequest},
 };
 
@@ -38,6 +39,28 @@ pub fn present(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
+/// The value of an `optional` field; clients send some of these empty where they mean nothing.
+#[must_use]
+pub fn given(field: Option<&String>) -> Option<&str> {
+    field.map(String::as_str).and_then(present)
+}
+
+/// The identifier in an `optional` field.
+///
+/// # Errors
+/// `id.malformed`, naming the field.
+pub fn given_id(field: &str, value: Option<&String>) -> Result<Option<Id>> {
+    given(value).map(|text| Id::parse(field, text)).transpose()
+}
+
+/// An amount of zero or more, where an empty text is zero.
+///
+/// # Errors
+/// As [`Money::parse`].
+pub fn amount_or_zero(field: &str, text: &str) -> Result<Money> {
+    present(text).map_or(Ok(Money::ZERO), |text| Money::parse(field, text, Sign::NotNegative))
+}
+
 /// The identifier of an `IdRequest`.
 ///
 /// # Errors
@@ -67,5 +90,9 @@ mod tests {
         assert_eq!(meta.unwrap(), common::PageMeta { total: 42, page: 3, page_size: 20, total_pages: 3 });
         assert_eq!((text(None::<u8>), text(Some(7))), (String::new(), "7".to_owned()));
         assert_eq!((present(""), present("x")), (None, Some("x")));
+        assert_eq!((given(None), given(Some(&String::new())), given(Some(&"x".to_owned()))), (None, None, Some("x")));
+        assert!(given_id("order_id", Some(&"7".to_owned())).unwrap_err().to_string().contains("`order_id`"));
+        assert_eq!(amount_or_zero("tax_amount", "").unwrap(), Money::ZERO);
+        assert!(amount_or_zero("tax_amount", "-1").is_err());
     }
 }

@@ -25,6 +25,7 @@ mod dashboard;
 mod identity;
 mod instance;
 mod integration;
+mod integration_encode;
 mod notification;
 mod order;
 mod payment;

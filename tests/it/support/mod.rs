@@ -1,0 +1,32 @@
+//! What the tests stand on: databases, a world with a shop in it, servers, peers.
+
+pub(crate) mod database;
+pub(crate) mod receiver;
+pub(crate) mod server;
+pub(crate) mod wait;
+pub(crate) mod world;
+
+/// Runs each test body twice, on a fresh SQLite file and on a fresh PostgreSQL database.
+#[macro_export]
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($world:ident: World) $body:block)+) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                use super::*;
+
+                async fn body($world: World) $body
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn sqlite() {
+                    body(World::on(TestDatabase::sqlite()).await).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn postgres() {
+                    body(World::on(TestDatabase::postgres().await).await).await;
+                }
+            }
+        )+
+    };
+}
