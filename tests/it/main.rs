@@ -2,6 +2,7 @@
 
 mod architecture;
 mod database;
+mod demo;
 mod identity;
 mod input;
 mod invoices;

@@ -34,8 +34,8 @@ use crate::core::{
 /// Watch a whole sale happen, from the empty shop to the invoice
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It starts a server on a free port of this machine, plays operator and customer through the public API, and serves until
-Ctrl-C, so that you can look around. Nothing else on this machine is touched.
+It starts a server on a free port of this machine, plays operator and customer through the
+public API, and serves until Ctrl-C, so that you can look around. Nothing else is touched.
 
 Examples:
   rustbill demo
@@ -66,14 +66,17 @@ impl Demo {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         // Dropped last, when the server has closed its files.
         let scratch = Scratch::create(self.directory.as_deref())?;
+        let clock = Clock::system();
+        // It hears until the server has ended: what is under way then is still delivered.
+        let mut receiver = Receiver::start(clock.clone()).await?;
         let mut stage = Stage::new(&context.printer);
         stage.act("The server")?;
-        let start = start(&scratch, self.database_url.as_deref());
+        let start = start(&scratch, self.database_url.as_deref(), clock);
         let house = stage.step("server starts", start).await?;
         let told = tokio::select! {
             // A story that is over ends by itself; only one that is cut short counts as interrupted.
             biased;
-            told = self.tell(context, &mut stage, &scratch, &house) => told,
+            told = self.tell(context, &mut stage, &scratch, &house, &mut receiver) => told,
             () = house.shutdown.cancelled() => Err(Error::unavailable("demo.interrupted", "the demo was interrupted")),
         };
         house.shutdown.cancel();
@@ -86,11 +89,17 @@ impl Demo {
     }
 
     /// The story, and then business until somebody asks for an end.
-    async fn tell(&self, context: &Context, stage: &mut Stage<'_>, scratch: &Scratch, house: &House) -> Result<()> {
-        let mut receiver = Receiver::start(house.clock.clone()).await?;
+    async fn tell(
+        &self,
+        context: &Context,
+        stage: &mut Stage<'_>,
+        scratch: &Scratch,
+        house: &House,
+        receiver: &mut Receiver,
+    ) -> Result<()> {
         let place = &house.place;
-        let shop = shop::open(stage, place, &receiver).await?;
-        let books = sale::run(stage, place, &shop, &mut receiver, &house.clock).await?;
+        let shop = shop::open(stage, place, receiver).await?;
+        let books = sale::run(stage, place, &shop, receiver, &house.clock).await?;
         let total = stage.total();
         summary::print(context, place, &shop, &books)?;
         if !self.exit {
@@ -114,7 +123,7 @@ impl Demo {
 }
 
 /// From nothing to a server that answers, as `rustbill serve` does it.
-async fn start(scratch: &Scratch, database_url: Option<&str>) -> Result<(House, String)> {
+async fn start(scratch: &Scratch, database_url: Option<&str>, clock: Clock) -> Result<(House, String)> {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
         .map_err(|cause| Error::unavailable("demo.bind", "can't listen on 127.0.0.1").caused_by(cause))?;
@@ -123,7 +132,6 @@ async fn start(scratch: &Scratch, database_url: Option<&str>) -> Result<(House, 
         .map_err(|cause| Error::internal("demo.address", "the listener has no address").caused_by(cause))?;
     let settings = scratch.configure(&listener, database_url)?;
     settings.validate()?;
-    let clock = Clock::system();
     let app = App::open(settings, clock.clone()).await?;
     let status = app.database.migration_status().await?;
     if status.pending() < status.migrations.len() || !status.unknown.is_empty() {

@@ -149,7 +149,7 @@ fn shortened(description: &str) -> String {
     let word = |word: &str| {
         let bare = word.trim_end_matches([':', ',', '.']);
         let is_uuid = bare.len() == UUID_LENGTH && bare.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-        if is_uuid { format!("…{}", &word[UUID_LENGTH - SHOWN..]) } else { word.to_owned() }
+        if is_uuid { format!("..{}", &word[UUID_LENGTH - SHOWN..]) } else { word.to_owned() }
     };
     description.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
@@ -160,17 +160,18 @@ pub(super) fn print_invitation(context: &Context, place: &Place, shop: &Shop, sc
         return Ok(());
     }
     context.printer.heading("Try it")?;
+    let name_width = place.username.len().max(shop.username.len());
+    let login = |name: &str, password: &str| format!("{name:name_width$}  {password}");
     let lines = [
         ("address", format!("{} (gRPC, gRPC-Web)", place.address)),
-        ("administrator", format!("{}  {}", place.username, place.password.reveal())),
-        ("customer", format!("{}  {}", shop.username, shop.password.reveal())),
-        ("data", scratch.path().display().to_string()),
+        ("administrator", login(&place.username, place.password.reveal())),
+        ("customer", login(shop.username, shop.password.reveal())),
+        ("directory", scratch.path().display().to_string()),
     ];
     for (name, value) in lines {
         context.printer.line(&format!("{name:<14} {value}"))?;
     }
-    context.printer.line("")?;
-    context.printer.line(&format!("  {}", scratch.command_line(&context.lookup, "order list")))?;
+    context.printer.line(&format!("\n  {}", scratch.command_line(&context.lookup, "order list")))?;
     context.printer.line(&format!("  {}", scratch.command_line(&context.lookup, "invoice list")))?;
     context.printer.line(&format!("  grpcurl -plaintext {} list", place.address))
 }
