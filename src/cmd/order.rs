@@ -154,29 +154,13 @@ impl Create {
         };
         let gateway = optional_id("gateway", self.gateway.as_deref())?;
         let app = context.app().await?;
-        // order_and_pay
-        let mut order = orders::place(app, &context.actor, &new).await?;
-        let mut failure = None;
-        let mut payment = None;
-        if gateway.is_some() {
-            match settlement::pay_order(app, &context.actor, order.id, gateway).await {
-                Ok(begun) => {
-                    payment = Some(begun);
-                    order = orders::get(app, &context.actor, order.id).await?;
-                }
-                Err(error) => failure = Some(error),
-            }
+        let (order, payment) = settlement::order_and_pay(app, &context.actor, &new, gateway).await?;
+        if gateway.is_some() && payment.is_none() {
+            context
+                .printer
+                .note("warning: the payment could not begin; the order is pending and `order pay` tries again");
         }
-        print_placed(context, Placed { order, payment })?;
-        match failure {
-            // The order stands and can be paid another way.
-            Some(error) if matches!(error.kind(), Kind::Internal | Kind::Unavailable) => {
-                context.printer.note(&format!("warning: the order stays pending: {error}"));
-                Ok(())
-            }
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        print_placed(context, Placed { order, payment })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     on_both,
     support::{
         database::TestDatabase,
-        world::{PASSWORD, World, at_once, clock_at},
+        world::{PASSWORD, World, actor_of, at_once, clock_at},
     },
 };
 
@@ -126,7 +126,7 @@ on_both! {
         };
         let operator = Actor::new(Role::Operator(user.id), "op", "::1");
         for (actor, kind) in [
-            (world.actor_of(&user), Kind::PermissionDenied),
+            (actor_of(&user), Kind::PermissionDenied),
             (operator, Kind::PermissionDenied),
             (Actor::anonymous("::1"), Kind::Unauthenticated),
         ] {

@@ -81,10 +81,10 @@ fn order_of(customer: &Customer, product: &Product) -> CreateOrderRequest {
     }
 }
 
-fn spec(extra: &[(&str, &str)]) -> Option<ServerSpec> {
+fn spec(extra: &[(&str, &str)]) -> ServerSpec {
     let extra_specs: HashMap<String, String> =
         extra.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    Some(ServerSpec { extra_specs, ..ServerSpec::default() })
+    ServerSpec { extra_specs, ..ServerSpec::default() }
 }
 
 fn invoice_of(customer: &Customer) -> CreateInvoiceRequest {
@@ -137,10 +137,10 @@ on_both! {
             ("another provider", CreateOrderRequest { provider_interface_id: Id::generate().to_string(), ..good.clone() }, Code::InvalidArgument, "provider_interface_id"),
             ("an unknown gateway", CreateOrderRequest { gateway_interface_id: Id::generate().to_string(), ..good.clone() }, Code::NotFound, "interface"),
             ("a provider as gateway", CreateOrderRequest { gateway_interface_id: provider.id.to_string(), ..good.clone() }, Code::InvalidArgument, "gateway_interface_id"),
-            ("an unknown region", CreateOrderRequest { server_spec: spec(&[("region", "mars")]), ..good.clone() }, Code::InvalidArgument, "region"),
-            ("a disk beyond its bounds", CreateOrderRequest { server_spec: spec(&[("disk_gb", "101")]), ..good.clone() }, Code::InvalidArgument, "disk_gb"),
-            ("a setting of the provider", CreateOrderRequest { server_spec: spec(&[("refuse", "x")]), ..good.clone() }, Code::InvalidArgument, "refuse"),
-            ("the order's own field", CreateOrderRequest { server_spec: spec(&[("order_id", "x")]), ..good.clone() }, Code::InvalidArgument, "order_id"),
+            ("an unknown region", CreateOrderRequest { server_spec: Some(spec(&[("region", "mars")])), ..good.clone() }, Code::InvalidArgument, "region"),
+            ("a disk beyond its bounds", CreateOrderRequest { server_spec: Some(spec(&[("disk_gb", "101")])), ..good.clone() }, Code::InvalidArgument, "disk_gb"),
+            ("a setting of the provider", CreateOrderRequest { server_spec: Some(spec(&[("refuse", "x")])), ..good.clone() }, Code::InvalidArgument, "refuse"),
+            ("the order's own field", CreateOrderRequest { server_spec: Some(spec(&[("order_id", "x")])), ..good.clone() }, Code::InvalidArgument, "order_id"),
             ("NUL in the notes", CreateOrderRequest { notes: "a\0b".to_owned(), ..good.clone() }, Code::InvalidArgument, "notes"),
             ("notes of a megabyte", CreateOrderRequest { notes: "x".repeat(1_000_000), ..good.clone() }, Code::InvalidArgument, "notes"),
         ] {

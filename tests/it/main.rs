@@ -1,6 +1,9 @@
 //! The integration tests: one binary. What concerns data runs on SQLite and on a real PostgreSQL, with the same body.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod architecture;
+mod cli;
 mod database;
 mod demo;
 mod identity;

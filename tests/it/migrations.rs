@@ -38,6 +38,7 @@ fn both_folders_hold_the_same_steps() {
 }
 
 #[derive(sqlx::FromRow)]
+#[expect(clippy::struct_field_names, reason = "the catalogue's own names")]
 struct Column {
     table_name: String,
     column_name: String,

@@ -5,6 +5,7 @@ use rustbill::{
         balance,
         id::Id,
         orders::{self, OrderStatus},
+        page::PageRequest,
         payments::{self, PaymentFilter, PaymentStatus, Purpose},
         settlement::{self, Target},
     },
@@ -18,7 +19,7 @@ use crate::{
     support::{
         database::TestDatabase,
         server::{InProcess, channel, customer_token, with_token},
-        world::{World, at_once, money, new_order},
+        world::{World, actor_of, at_once, money, new_order},
     },
 };
 
@@ -163,7 +164,7 @@ on_both! {
             .await;
         let customer = world.customer().await;
         let user = world.customer_user(&customer).await;
-        let actor = world.actor_of(&user);
+        let actor = actor_of(&user);
         let target = Target::Recharge { customer_id: Some(customer.id), amount: money("50.00") };
         let payment = settlement::start(&world.app, &actor, target, bank.id, "").await.unwrap();
         let denied = settlement::confirm(&world.app, &actor, payment.id, "", "").await.unwrap_err();
@@ -184,7 +185,7 @@ on_both! {
         // The customer learns that it failed, not what the script said.
         assert!(!error.public_message().contains("secret detail"), "{}", error.public_message());
         let filter = PaymentFilter { order_id: Some(order.id), ..PaymentFilter::default() };
-        let found = payments::list(&world.app, &world.admin, filter, Default::default()).await.unwrap();
+        let found = payments::list(&world.app, &world.admin, filter, PageRequest::default()).await.unwrap();
         assert_eq!(found.items.iter().map(|payment| payment.status).collect::<Vec<_>>(), [PaymentStatus::Failed]);
         world.top_up(customer.id, "29.00").await;
         settlement::pay_order(&world.app, &world.admin, order.id, None).await.unwrap();

@@ -114,7 +114,7 @@ on_both! {
 }
 
 async fn send(client: &HttpClient, url: &str) -> rustbill::core::error::Result<u16> {
-    let request = Request { method: "GET", url, headers: Vec::new(), body: Default::default() };
+    let request = Request { method: "GET", url, headers: Vec::new(), body: bytes::Bytes::default() };
     client.send(request).await.map(|response| response.status)
 }
 

@@ -4,6 +4,7 @@ use rustbill::core::{
     id::Id,
     instances::InstanceStatus,
     orders::OrderStatus,
+    page::PageRequest,
     payments::{self, PaymentFilter, PaymentStatus},
     plugins, settlement,
 };
@@ -68,7 +69,7 @@ on_both! {
         assert!(order.status_reason.contains("sold out in eu"), "{}", order.status_reason);
         assert_eq!(world.balance(customer.id).await, "40.00");
         let filter = PaymentFilter { order_id: Some(order.id), ..PaymentFilter::default() };
-        let payment = payments::list(&world.app, &world.admin, filter, Default::default()).await.unwrap().items.remove(0);
+        let payment = payments::list(&world.app, &world.admin, filter, PageRequest::default()).await.unwrap().items.remove(0);
         assert_eq!((payment.status, payment.refunded_amount), (PaymentStatus::Refunded, payment.amount));
         world.until_quiet().await;
         let told = receiver.events("order_cancelled");

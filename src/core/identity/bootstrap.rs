@@ -53,7 +53,7 @@ pub async fn bootstrap(app: &App, first_run: bool) -> Result<Option<Bootstrapped
     let hash = password::hash("bootstrap.admin_password", password).await?;
     let mut tx = app.database.begin().await?;
     // Several servers may start at once on an empty database: only one of them makes it.
-    tx.q_for_update("SELECT role FROM leader_role WHERE role = 'migration'").lock().scalar::<String>().await?;
+    store::lock_bootstrap(&mut tx).await?;
     if store::count_admins(&mut tx).await? > 0 {
         return Ok(None);
     }

@@ -14,7 +14,7 @@ use crate::core::{
     actor::{Actor, Permission, Role},
     app::App,
     audit,
-    database::Tx,
+    database::{Tx, is_foreign_key_violation, is_unique_violation},
     error::{Error, Result},
     id::Id,
     page::{Page, PageRequest},
@@ -156,10 +156,9 @@ fn role_of(user: &User) -> Role {
 /// Unauthenticated for a credential that is unknown, ended or belongs to a disabled user.
 pub async fn authenticate(app: &App, credential: Credential<'_>, source: &str) -> Result<Actor> {
     match credential {
-        Credential::Session(token) => authenticate_session(app, token, source).await,
         // A JWT has two dots, a session token has none.
         Credential::Bearer(token) if token.contains('.') => authenticate_access_token(app, token, source).await,
-        Credential::Bearer(token) => authenticate_session(app, token, source).await,
+        Credential::Session(token) | Credential::Bearer(token) => authenticate_session(app, token, source).await,
     }
 }
 
@@ -284,45 +283,19 @@ pub(super) async fn insert_user(
         created_at: at,
         customer_id: new.customer_id,
     };
-    match new.customer_id {
-        Some(customer_id) => {
-            let known = tx
-                .q("SELECT CAST(COUNT(*) AS BIGINT) FROM customers WHERE id = $1")
-                .bind(customer_id)
-                .scalar::<i64>()
-                .await?;
-            if known == 0 {
-                return Err(Error::not_found("customer", customer_id));
-            }
-            claim_name(tx, NameKind::UserName, &user.username, user.id, customer_id).await?;
-            claim_name(tx, NameKind::UserEmail, &user.email, user.id, customer_id).await?;
-        }
-        None => {
-            let taken = tx
-                .q("SELECT CAST(COUNT(*) AS BIGINT) FROM admin_users WHERE username = $1 OR (email = $2 AND email <> '')")
-                .bind(user.username.clone())
-                .bind(user.email.clone())
-                .scalar::<i64>()
-                .await?;
-            if taken > 0 {
-                return Err(Error::already_exists(
-                    "name.taken",
-                    format!("the user name `{}` or its e-mail address is taken", user.username),
-                ));
-            }
-        }
-    }
     let search = text::search_text(&[&user.username, &user.email, &user.display_name]);
-    store::insert(tx, at, &user, password_hash, &search).await.map_err(|error| {
-        // Two at once: the check above saw neither.
-        if crate::core::database::is_unique_violation(&error) {
-            return Error::already_exists(
-                "name.taken",
-                format!("the user name `{}` or its e-mail address is taken", user.username),
-            );
-        }
-        error
+    store::insert(tx, at, &user, password_hash, &search).await.map_err(|error| match user.customer_id {
+        Some(customer_id) if is_foreign_key_violation(&error) => Error::not_found("customer", customer_id),
+        None if is_unique_violation(&error) => Error::already_exists(
+            "name.taken",
+            format!("the user name `{}` or its e-mail address is taken", user.username),
+        ),
+        _ => error,
     })?;
+    if let Some(customer_id) = user.customer_id {
+        claim_name(tx, NameKind::UserName, &user.username, user.id, customer_id).await?;
+        claim_name(tx, NameKind::UserEmail, &user.email, user.id, customer_id).await?;
+    }
     audit::record(
         tx,
         at,

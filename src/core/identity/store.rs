@@ -221,6 +221,12 @@ pub(super) async fn count_admins(source: impl Source<'_>) -> Result<i64> {
     source.q("SELECT CAST(COUNT(*) AS BIGINT) FROM admin_users").scalar().await
 }
 
+/// Makes whoever else wants to make the first administrator wait: a row that is always there is locked.
+pub(super) async fn lock_bootstrap(tx: &mut Tx) -> Result<()> {
+    let select = "SELECT role FROM leader_role WHERE role = 'migration'";
+    tx.q_for_update(select).lock().scalar::<String>().await.map(|_| ())
+}
+
 /// A session of an administrator.
 #[derive(sqlx::FromRow)]
 pub(super) struct SessionRow {

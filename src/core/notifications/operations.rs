@@ -39,7 +39,7 @@ async fn listeners(app: &App, event: EventType) -> Result<Vec<Interface>> {
             Ok(_) => {}
             // One notifier that is broken must not keep the others from hearing.
             Err(error) => {
-                tracing::warn!(notifier = %interface.display_name, %error, "a notifier could not be asked for its events")
+                tracing::warn!(notifier = %interface.display_name, %error, "a notifier could not be asked for its events");
             }
         }
     }
@@ -56,6 +56,9 @@ fn hears(answer: &Value, event: EventType) -> bool {
 }
 
 /// What is to be told of an event: prepared outside of the transaction in which the deliveries are then written.
+///
+/// # Errors
+/// When the database can't be used. A notifier that can't be asked is passed over, with a warning in the log.
 pub async fn fan_out(app: &App, claim: &Claim) -> Result<Vec<NewEvent>> {
     let listening = listeners(app, claim.event_type).await?;
     if listening.is_empty() {

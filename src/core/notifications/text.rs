@@ -64,7 +64,7 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
     };
     let mut body = sentence;
     if let Some(order) = &subject.order {
-        body.push_str(&format!("\n\nOrder: {}", order.id));
+        body = format!("{body}\n\nOrder: {}", order.id);
     }
     Message { title, body, data: data(subject) }
 }

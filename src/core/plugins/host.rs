@@ -76,7 +76,7 @@ impl PluginHost {
     /// # Errors
     /// As [`PluginHost::call`].
     pub async fn call_text(&self, interface: &Interface, function: &str, business: Value) -> Result<String> {
-        self.call(interface, function, business).await?.into_text().map_err(|words| refused(interface, words))
+        self.call(interface, function, business).await?.into_text().map_err(|words| refused(interface, &words))
     }
 
     /// As [`PluginHost::call`], for a function that answers with an object or with JSON text.
@@ -84,7 +84,7 @@ impl PluginHost {
     /// # Errors
     /// As [`PluginHost::call`].
     pub async fn call_json(&self, interface: &Interface, function: &str, business: Value) -> Result<Value> {
-        self.call(interface, function, business).await?.into_json().map_err(|words| refused(interface, words))
+        self.call(interface, function, business).await?.into_json().map_err(|words| refused(interface, &words))
     }
 
     /// Ends the workers.
@@ -102,7 +102,7 @@ fn merge(config: &Value, business: Value) -> Value {
     Value::Object(merged)
 }
 
-fn refused(interface: &Interface, words: String) -> Error {
+fn refused(interface: &Interface, words: &str) -> Error {
     Error::internal(REFUSED, format!("`{}` answered: {words}", interface.display_name))
 }
 

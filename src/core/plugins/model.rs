@@ -52,6 +52,7 @@ pub struct Definition {
 }
 
 /// A definition with a configuration.
+#[expect(clippy::struct_excessive_bools, reason = "a row of a table, whose columns are what they are")]
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Interface {
     /// The identifier.

@@ -29,11 +29,12 @@ const CONCURRENCY: usize = 8;
 /// How often it looks without being rung.
 const POLL: Duration = Duration::from_secs(1);
 /// How often it looks for plugins.
-const SCAN: Duration = Duration::from_secs(300);
+const SCAN: Duration = Duration::from_mins(5);
 /// How long a stop waits for events that are being worked on; what is left is taken over by the next start.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// Starts the worker; it ends some time after `shutdown` is cancelled.
+#[must_use]
 pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
     tokio::spawn(async move {
         let scanner = tokio::spawn(scan_now_and_then(app.clone(), shutdown.clone()));

@@ -1,5 +1,6 @@
 //! What the tests stand on: databases, a world with a shop in it, servers, peers.
 
+pub(crate) mod cli;
 pub(crate) mod database;
 pub(crate) mod receiver;
 pub(crate) mod server;

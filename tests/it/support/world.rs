@@ -10,9 +10,10 @@ use rustbill::core::{
     customers::{self, Customer, NewCustomer},
     database::Database,
     id::Id,
-    identity::{self, NewUser, User, UserKind},
+    identity::{self, NewUser, User, UserFilter, UserKind},
     money::{Money, Sign},
     orders::{self, NewOrder, Order, OrderStatus},
+    page::PageRequest,
     plugins::{self, Interface, NewInterface},
     products::{self, BillingCycle, NewProduct, Product, Specs},
     secret::Secret,
@@ -50,8 +51,14 @@ impl World {
         let app = App::open_with_program(settings, clock, PROGRAM.into()).await.unwrap();
         app.database.migrate().await.unwrap();
         let made = identity::bootstrap(&app, false).await.unwrap().unwrap();
-        let found =
-            identity::list_users(&app, &Actor::local(), UserKind::Admin, &Default::default(), Default::default()).await;
+        let found = identity::list_users(
+            &app,
+            &Actor::local(),
+            UserKind::Admin,
+            &UserFilter::default(),
+            PageRequest::default(),
+        )
+        .await;
         let user = found.unwrap().items.into_iter().find(|user| user.username == made.username).unwrap();
         let admin = Actor::new(Role::Admin(user.id), user.username, "127.0.0.1");
         Self { app, admin, database, shutdown: CancellationToken::new(), worker: std::sync::Mutex::default() }
@@ -121,11 +128,6 @@ impl World {
             customer_id: Some(customer.id),
         };
         identity::create_user(&self.app, &self.admin, new).await.unwrap()
-    }
-
-    pub(crate) fn actor_of(&self, user: &User) -> Actor {
-        let role = Role::Customer { user_id: user.id, customer_id: user.customer_id.unwrap() };
-        Actor::new(role, user.username.clone(), "127.0.0.1")
     }
 
     pub(crate) async fn top_up(&self, customer: Id, amount: &str) {
@@ -240,6 +242,12 @@ pub(crate) fn new_order(customer: &Customer, product: &Product) -> NewOrder {
         currency: String::new(),
         notes: String::new(),
     }
+}
+
+/// A customer's user as who it is.
+pub(crate) fn actor_of(user: &User) -> Actor {
+    let role = Role::Customer { user_id: user.id, customer_id: user.customer_id.unwrap() };
+    Actor::new(role, user.username.clone(), "127.0.0.1")
 }
 
 pub(crate) fn money(text: &str) -> Money {

@@ -11,31 +11,35 @@ const VALUE_MAX: usize = 64 * 1024;
 impl HostApi {
     pub(super) async fn state_get(&self, interface: Id, key: &str) -> Result<String, String> {
         check(key, "")?;
-        let value = store::state_get(&self.database, interface, key).await.map_err(unavailable)?;
+        let value = store::state_get(&self.database, interface, key).await.map_err(|error| unavailable(&error))?;
         Ok(value.unwrap_or_default())
     }
 
     pub(super) async fn state_set(&self, interface: Id, key: &str, value: &str) -> Result<String, String> {
         check(key, value)?;
-        let mut tx = self.database.begin().await.map_err(unavailable)?;
-        store::state_set(&mut tx, self.clock.now(), interface, key, value).await.map_err(unavailable)?;
-        tx.commit().await.map_err(unavailable)?;
+        let mut tx = self.database.begin().await.map_err(|error| unavailable(&error))?;
+        store::state_set(&mut tx, self.clock.now(), interface, key, value)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        tx.commit().await.map_err(|error| unavailable(&error))?;
         Ok(String::new())
     }
 
     pub(super) async fn state_claim(&self, interface: Id, key: &str, value: &str) -> Result<String, String> {
         check(key, value)?;
-        let mut tx = self.database.begin().await.map_err(unavailable)?;
-        let held = store::state_claim(&mut tx, self.clock.now(), interface, key, value).await.map_err(unavailable)?;
-        tx.commit().await.map_err(unavailable)?;
+        let mut tx = self.database.begin().await.map_err(|error| unavailable(&error))?;
+        let held = store::state_claim(&mut tx, self.clock.now(), interface, key, value)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        tx.commit().await.map_err(|error| unavailable(&error))?;
         Ok(held)
     }
 
     pub(super) async fn state_delete(&self, interface: Id, key: &str) -> Result<String, String> {
         check(key, "")?;
-        let mut tx = self.database.begin().await.map_err(unavailable)?;
-        store::state_delete(&mut tx, interface, key).await.map_err(unavailable)?;
-        tx.commit().await.map_err(unavailable)?;
+        let mut tx = self.database.begin().await.map_err(|error| unavailable(&error))?;
+        store::state_delete(&mut tx, interface, key).await.map_err(|error| unavailable(&error))?;
+        tx.commit().await.map_err(|error| unavailable(&error))?;
         Ok(String::new())
     }
 }
@@ -54,7 +58,7 @@ fn check(key: &str, value: &str) -> Result<(), String> {
 }
 
 /// The script and its author learn that it did not work, not how our database is doing.
-fn unavailable(error: Error) -> String {
+fn unavailable(error: &Error) -> String {
     tracing::error!(%error, "a plugin's state could not be used");
     "the plugin's state can't be used now".to_owned()
 }
