@@ -9,6 +9,7 @@
 mod arguments;
 mod customer;
 mod db;
+mod demo;
 mod failure;
 mod init;
 mod invoice;
@@ -41,6 +42,7 @@ const COMMAND_FILTER: &str = "warn";
 const EXAMPLES: &str = "\
 Examples:
   rustbill serve                          start; on a bare machine it sets itself up first
+  rustbill demo                           watch a whole sale happen, on a scratch database
   rustbill init --yes --port 8080         write a configuration and make the administrator
   rustbill db status                      which migrations ran
   rustbill db status --output json        the same for programs
@@ -87,6 +89,8 @@ Variables:
 enum Command {
     /// Start the server; on a bare machine it sets itself up first
     Serve(serve::Serve),
+    /// Watch a whole sale happen, from the empty shop to the invoice
+    Demo(demo::Demo),
     /// Write a configuration and make the first administrator
     Init(init::Init),
     /// Look at the database and bring its schema up to date
@@ -149,6 +153,7 @@ impl Command {
     async fn run(self, context: &Context) -> Result<()> {
         match self {
             Self::Serve(command) => command.run(context).await,
+            Self::Demo(command) => command.run(context).await,
             Self::Init(command) => command.run(context).await,
             Self::Db(command) => command.run(context).await,
             Self::User(command) => command.run(context).await,

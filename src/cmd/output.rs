@@ -3,13 +3,20 @@
 use std::{
     io::{self, IsTerminal as _, Write},
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, ContentArrangement, Table};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::core::error::{Error, Result};
+
+/// Characters of a step's sentence: with the mark and the time a line fits into 80 columns.
+const STEP_WIDTH: usize = 65;
+/// How fast a spinner turns.
+const SPINNER_TICK: Duration = Duration::from_millis(80);
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -88,11 +95,41 @@ impl Printer {
     /// # Errors
     /// `cli.output` when stdout can't be written.
     pub fn line(&self, text: &str) -> Result<()> {
-        if self.format == Format::Table {
-            return self.write(&printable(text));
+        self.say(&printable(text))
+    }
+
+    /// What comes next, above its steps or its table.
+    ///
+    /// # Errors
+    /// `cli.output` when stdout can't be written.
+    pub fn heading(&self, text: &str) -> Result<()> {
+        self.say(&format!("\n{}", self.bold(&printable(text))))
+    }
+
+    /// A step of something longer: how it went, a sentence, and how long it took, in columns.
+    ///
+    /// # Errors
+    /// `cli.output` when stdout can't be written.
+    pub fn step(&self, is_done: bool, sentence: &str, took: &str) -> Result<()> {
+        let mark = match (self.has_color, is_done) {
+            (true, true) => "\u{1b}[32m✓\u{1b}[0m",
+            (true, false) => "\u{1b}[31m✗\u{1b}[0m",
+            (false, true) => "ok  ",
+            (false, false) => "FAIL",
+        };
+        let sentence = printable(sentence);
+        self.say(&format!("{mark} {sentence:STEP_WIDTH$} {took:>8}"))
+    }
+
+    /// Turns on stderr until it is dropped, where somebody watches; else it shows nothing.
+    #[must_use]
+    pub fn spinner(&self, text: &str) -> Spinner {
+        if !self.has_color || !io::stderr().is_terminal() {
+            return Spinner(ProgressBar::hidden());
         }
-        self.note(text);
-        Ok(())
+        let bar = ProgressBar::new_spinner().with_message(printable(text));
+        bar.enable_steady_tick(SPINNER_TICK);
+        Spinner(bar)
     }
 
     /// A remark on stderr: a warning, progress, what failed.
@@ -125,6 +162,15 @@ impl Printer {
         table.trim_fmt()
     }
 
+    /// For people, who read stdout unless programs do.
+    fn say(&self, text: &str) -> Result<()> {
+        if self.format == Format::Table {
+            return self.write(text);
+        }
+        let _ = writeln!(io::stderr().lock(), "{text}");
+        Ok(())
+    }
+
     fn bold(&self, text: &str) -> String {
         if self.has_color { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
     }
@@ -142,6 +188,16 @@ impl Printer {
             }
             written => written.map_err(|cause| Error::internal("cli.output", "can't print").caused_by(cause)),
         }
+    }
+}
+
+/// What [`Printer::spinner`] gives: drop it before the next line is printed.
+#[derive(Debug)]
+pub struct Spinner(ProgressBar);
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 

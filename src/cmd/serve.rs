@@ -51,24 +51,29 @@ impl Serve {
         }
         let shutdown = CancellationToken::new();
         stop_on_signal(shutdown.clone())?;
-        let worker = crate::core::worker::start(app.clone(), shutdown.clone());
         let address = listener
             .local_addr()
             .map_err(|cause| Error::internal("server.failed", "the listener has no address").caused_by(cause))?;
         tracing::info!(%address, database = %app.database.location(), "serving");
         context.printer.line(&format!("RustBill is ready at http://{address}"))?;
-        let served = crate::server::serve(app.clone(), listener, shutdown.clone()).await;
-        // Also when serving failed: what the worker has begun comes to its end.
-        shutdown.cancel();
-        if let Err(cause) = worker.await {
-            tracing::error!(%cause, "the worker ended by itself");
-        }
-        app.plugins.shutdown().await;
-        app.database.close().await;
-        served?;
+        work(&app, listener, shutdown).await?;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Serves and works until `shutdown` is cancelled, and closes the application.
+pub(super) async fn work(app: &App, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
+    let worker = crate::core::worker::start(app.clone(), shutdown.clone());
+    let served = crate::server::serve(app.clone(), listener, shutdown.clone()).await;
+    // Also when serving failed: what the worker has begun comes to its end.
+    shutdown.cancel();
+    if let Err(cause) = worker.await {
+        tracing::error!(%cause, "the worker ended by itself");
+    }
+    app.plugins.shutdown().await;
+    app.database.close().await;
+    served
 }
 
 /// Says who was made, and the password where rustbill chose it.
@@ -100,7 +105,7 @@ async fn bind(server: &Server) -> Result<TcpListener> {
 }
 
 /// The first signal asks the server to finish, the second ends it.
-fn stop_on_signal(shutdown: CancellationToken) -> Result<()> {
+pub(super) fn stop_on_signal(shutdown: CancellationToken) -> Result<()> {
     let listen = |kind| {
         signal(kind).map_err(|cause| Error::internal("server.signal", "can't listen for signals").caused_by(cause))
     };

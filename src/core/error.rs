@@ -141,7 +141,8 @@ impl fmt::Display for Error {
         let mut cause = self.source.as_deref().map(|cause| cause as &dyn StdError);
         while let Some(error) = cause {
             write!(f, ": {error}")?;
-            cause = error.source();
+            // One of ours shows its causes itself.
+            cause = if error.is::<Self>() { None } else { error.source() };
         }
         Ok(())
     }
@@ -164,5 +165,7 @@ mod tests {
             .hint("see the server's log");
         assert_eq!(error.public_message(), "can't read orders; see the server's log");
         assert_eq!(error.to_string(), "can't read orders: password of the database is hunter2");
+        let outer = Error::unavailable("a.b", "can't start").caused_by(error);
+        assert_eq!(outer.to_string(), "can't start: can't read orders: password of the database is hunter2");
     }
 }

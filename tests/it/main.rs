@@ -5,6 +5,7 @@
 mod architecture;
 mod cli;
 mod database;
+mod demo;
 mod identity;
 mod input;
 mod invoices;
