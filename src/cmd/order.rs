@@ -10,7 +10,7 @@ use super::{
     show::{self, Show as _, fields, page},
 };
 use crate::core::{
-    error::{Kind, Result},
+    error::Result,
     id::Id,
     orders::{self, NewOrder, Order, OrderFilter, OrderStatus},
     payments::Payment,

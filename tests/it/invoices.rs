@@ -17,7 +17,7 @@ use crate::{
     on_both,
     support::{
         database::TestDatabase,
-        world::{World, at_once, clock_at, money},
+        world::{World, actor_of, at_once, clock_at, money},
     },
 };
 
@@ -65,12 +65,17 @@ on_both! {
         let customer = world.customer().await;
         let made = invoices::create(&world.app, &world.admin, &draft(&customer)).await.unwrap();
         assert_eq!((made.status, made.invoice_number.as_deref()), (InvoiceStatus::Draft, None));
+        // Its customer does not see what is still being written.
+        let owner = actor_of(&world.customer_user(&customer).await);
+        assert_eq!(invoices::get(&world.app, &owner, made.id).await.unwrap_err().code(), "not_found");
+        assert_eq!(invoices::list(&world.app, &owner, InvoiceFilter::default(), PageRequest::default()).await.unwrap().total, 0);
         let issued = invoices::issue(&world.app, &world.admin, made.id).await.unwrap();
         let year = world.app.clock.now().year();
         assert_eq!(issued.invoice_number.unwrap(), format!("INV-{year}-000001"));
         let error = invoices::issue(&world.app, &world.admin, made.id).await.unwrap_err();
         assert_eq!(error.code(), "invoice.wrong_state");
         let found = invoices::get(&world.app, &world.admin, made.id).await.unwrap();
+        assert!(invoices::get(&world.app, &owner, made.id).await.is_ok());
         assert_eq!((found.status, found.items.len(), found.total_amount), (InvoiceStatus::Issued, 1, money("113.00")));
     }
 

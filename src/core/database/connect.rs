@@ -3,7 +3,8 @@
 use std::{fmt, fs::File, path::PathBuf, str::FromStr as _, sync::Arc, time::Duration};
 
 use sqlx::{
-    postgres::{PgConnectOptions, PgPoolOptions},
+    Connection as _,
+    postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -171,6 +172,14 @@ pub(super) fn lock_file(database: &std::path::Path, suffix: &str) -> Result<File
 async fn connect_postgres(url: &str, options: &Options) -> Result<Pools> {
     let connect =
         PgConnectOptions::from_str(url).map_err(failed)?.application_name("rustbill").options(POSTGRES_SESSION);
+    // The pool tries until its time is over and then says only that. One attempt of our own says what is wrong.
+    let attempt = tokio::time::timeout(options.acquire_timeout, PgConnection::connect_with(&connect)).await;
+    attempt
+        .map_err(|_| Error::unavailable("database.unavailable", "no answer in time"))?
+        .map_err(failed)?
+        .close()
+        .await
+        .map_err(failed)?;
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .min_connections(options.min_connections.min(options.max_connections))

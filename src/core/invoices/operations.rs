@@ -8,7 +8,7 @@ use super::{
     store,
 };
 use crate::core::{
-    actor::{Actor, Permission},
+    actor::{Actor, Permission, Scope},
     app::App,
     audit, customers,
     database::Tx,
@@ -258,16 +258,17 @@ pub(super) async fn record(
     .await
 }
 
-/// A page of invoices with their lines; customers see their own.
+/// A page of invoices with their lines; customers see their own, and no drafts.
 ///
 /// # Errors
 /// PermissionDenied for another customer's.
 pub async fn list(app: &App, actor: &Actor, filter: InvoiceFilter, page: PageRequest) -> Result<Page<Invoice>> {
-    let filter = InvoiceFilter { customer_id: actor.scope()?.narrow(filter.customer_id)?, ..filter };
-    store::list(&app.database, &filter, page).await
+    let scope = actor.scope()?;
+    let filter = InvoiceFilter { customer_id: scope.narrow(filter.customer_id)?, ..filter };
+    store::list(&app.database, &filter, scope == Scope::All, page).await
 }
 
-/// One invoice with its lines.
+/// One invoice with its lines. A draft does not exist for its customer.
 ///
 /// # Errors
 /// NotFound; PermissionDenied for another customer's.
@@ -275,5 +276,8 @@ pub async fn get(app: &App, actor: &Actor, id: Id) -> Result<Invoice> {
     actor.require(Permission::Authenticated)?;
     let invoice = store::find(&app.database, id).await?.ok_or_else(|| Error::not_found("invoice", id))?;
     actor.require_customer(invoice.customer_id)?;
+    if invoice.status == InvoiceStatus::Draft && actor.scope()? != Scope::All {
+        return Err(Error::not_found("invoice", id));
+    }
     Ok(invoice)
 }

@@ -58,14 +58,23 @@ pub(crate) async fn find_head(source: impl Source<'_>, id: Id) -> Result<Option<
     source.q(SELECT).push_bind(" WHERE id = ", id).opt().await
 }
 
-fn narrowed<'e>(query: Query<'e>, filter: &InvoiceFilter) -> Query<'e> {
-    query.push(" WHERE 1 = 1").filter(" AND customer_id = ", filter.customer_id).filter(" AND status = ", filter.status)
+fn narrowed<'e>(query: Query<'e>, filter: &InvoiceFilter, with_drafts: bool) -> Query<'e> {
+    let query = query
+        .push(" WHERE 1 = 1")
+        .filter(" AND customer_id = ", filter.customer_id)
+        .filter(" AND status = ", filter.status);
+    if with_drafts { query } else { query.push(" AND status <> 'draft'") }
 }
 
-/// A page of invoices with their lines.
-pub(super) async fn list(database: &Database, filter: &InvoiceFilter, page: PageRequest) -> Result<Page<Invoice>> {
-    let count = narrowed(database.q("SELECT CAST(COUNT(*) AS BIGINT) FROM invoices"), filter);
-    let rows = narrowed(database.q(SELECT), filter).push(" ORDER BY created_at DESC, id DESC");
+/// A page of invoices with their lines, with or without those that are still being written.
+pub(super) async fn list(
+    database: &Database,
+    filter: &InvoiceFilter,
+    with_drafts: bool,
+    page: PageRequest,
+) -> Result<Page<Invoice>> {
+    let count = narrowed(database.q("SELECT CAST(COUNT(*) AS BIGINT) FROM invoices"), filter, with_drafts);
+    let rows = narrowed(database.q(SELECT), filter, with_drafts).push(" ORDER BY created_at DESC, id DESC");
     let mut page: Page<Invoice> = page.fetch(count, rows).await?;
     if page.items.is_empty() {
         return Ok(page);

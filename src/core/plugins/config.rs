@@ -14,6 +14,10 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema.get("properties").and_then(Value::as_object).into_iter().flatten()
 }
 
+fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
 fn is_secret(property: &Value) -> bool {
     property.get("format").and_then(Value::as_str) == Some("password")
 }
@@ -30,40 +34,63 @@ fn mask_value(property: &Value, value: &Value) -> Value {
     }
 }
 
-/// The settings with every secret replaced by [`MASK`], also those inside lists.
+/// The settings with every secret replaced by [`MASK`], also those inside lists. A text that the form does not know may
+/// be a secret under a mistyped name, and is masked too.
 pub(super) fn mask(schema: &Value, config: &Value) -> Value {
     let Some(config) = config.as_object() else { return config.clone() };
     let known = schema.get("properties").and_then(Value::as_object);
     let masked = config.iter().map(|(key, value)| {
-        let shown = known
-            .and_then(|known| known.get(key))
-            .map_or_else(|| value.clone(), |property| mask_value(property, value));
+        let shown = match known.and_then(|known| known.get(key)) {
+            Some(property) => mask_value(property, value),
+            None if value.as_str() == Some("") => value.clone(),
+            None => Value::from(MASK),
+        };
         (key.clone(), shown)
     });
     Value::Object(masked.collect())
 }
 
+/// Reads what a form sent as the types that the form's fields have: a number that was typed is a number.
+fn read_types(schema: &Value, config: &mut Map<String, Value>) {
+    for (key, property) in properties(schema) {
+        if let Some(given) = config.get_mut(key) {
+            *given = typed(type_of(property), given.clone());
+        }
+    }
+}
+
+fn type_of(property: &Value) -> &str {
+    property.get("type").and_then(Value::as_str).unwrap_or("string")
+}
+
 /// Puts the stored secrets back where an update brought the mask.
 pub(super) fn keep_secrets(schema: &Value, stored: &Value, mut update: Value) -> Value {
-    if let Some(update) = update.as_object_mut() {
-        for (key, property) in properties(schema) {
-            if is_secret(property) && update.get(key).and_then(Value::as_str) == Some(MASK) {
-                if let Some(secret) = stored.get(key) {
-                    update.insert(key.clone(), secret.clone());
-                }
-            } else if let (Some(Value::Array(items)), Some(of)) = (update.get_mut(key), property.get("items")) {
-                keep_list_secrets(of, stored.get(key), items);
+    let Some(fields) = update.as_object_mut() else { return update };
+    read_types(schema, fields);
+    let known = schema.get("properties").and_then(Value::as_object);
+    for (key, given) in fields {
+        let Some(original) = stored.get(key) else { continue };
+        match (known.and_then(|known| known.get(key)), &mut *given) {
+            (Some(property), Value::Array(items)) if property.get("items").is_some() => {
+                keep_list_secrets(&property["items"], original, items);
             }
+            (property, given) if given.as_str() == Some(MASK) && property.is_none_or(is_secret) => {
+                *given = original.clone();
+            }
+            _ => {}
         }
     }
     update
 }
 
-/// The same inside a list, whose items are matched by everything that is not masked.
-fn keep_list_secrets(of: &Value, stored: Option<&Value>, items: &mut [Value]) {
-    let stored = stored.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for item in items {
-        if let Some(original) = stored.iter().find(|original| mask_value(of, original) == *item) {
+/// The same inside a list. An item is matched by everything that is not masked, first at its own place, so that two
+/// that differ in their secrets only keep their own.
+fn keep_list_secrets(of: &Value, stored: &Value, items: &mut [Value]) {
+    let stored = stored.as_array().map(Vec::as_slice).unwrap_or_default();
+    for (place, item) in items.iter_mut().enumerate() {
+        let at_its_place = stored.get(place).filter(|original| mask_value(of, original) == *item);
+        let found = at_its_place.or_else(|| stored.iter().find(|original| mask_value(of, original) == *item));
+        if let Some(original) = found {
             *item = original.clone();
         }
     }
@@ -80,32 +107,27 @@ pub(super) fn complete(schema: &Value, config: Value) -> Result<Value> {
             "`config_json` is no object, expected something like `{\"key\": \"value\"}`",
         ));
     };
+    read_types(schema, &mut config);
     for (key, property) in properties(schema) {
-        let kind = property.get("type").and_then(Value::as_str).unwrap_or("string");
-        if let Some(given) = config.get_mut(key) {
-            // A form sends texts; a number that was typed is a number.
-            *given = typed(kind, given.clone());
-        } else if let Some(default) = property.get("default_value").or_else(|| property.get("default")) {
-            config.insert(key.clone(), typed(kind, default.clone()));
+        if !config.contains_key(key)
+            && let Some(default) = property.get("default_value").or_else(|| property.get("default"))
+        {
+            config.insert(key.clone(), typed(type_of(property), default.clone()));
         }
     }
+    let empty = required(schema).filter(|key| config.get(*key).and_then(Value::as_str) == Some(""));
+    let mut problems: Vec<String> = empty.map(|key| format!("`{key}`: is empty, and it is required")).collect();
     let config = Value::Object(config);
     let schema = plain_schema(schema);
     let validator = jsonschema::validator_for(&schema).map_err(|cause| {
         Error::internal("plugin.schema", "the plugin's config_schema is no JSON Schema").caused_by(cause.to_string())
     })?;
-    let problems: Vec<String> = validator
-        .iter_errors(&config)
-        .map(|error| {
-            let place = error.instance_path().to_string();
-            let place = if place.is_empty() {
-                "config_json".to_owned()
-            } else {
-                place.trim_start_matches('/').replace('/', ".")
-            };
-            format!("`{place}`: {}", error.masked_with("the value"))
-        })
-        .collect();
+    problems.extend(validator.iter_errors(&config).map(|error| {
+        let place = error.instance_path().to_string();
+        let place =
+            if place.is_empty() { "config_json".to_owned() } else { place.trim_start_matches('/').replace('/', ".") };
+        format!("`{place}`: {}", error.masked_with("the value"))
+    }));
     if problems.is_empty() { Ok(config) } else { Err(Error::invalid("plugin.config", problems.join("; "))) }
 }
 
@@ -184,6 +206,30 @@ mod tests {
         let masked = mask(&schema(), &stored);
         assert_eq!(masked["key"], MASK);
         assert_eq!(masked["servers"][1], json!({ "id": "b", "password": MASK }));
+        assert_eq!(keep_secrets(&schema(), &stored, masked.clone()), stored);
+        // A form sends a list as text.
+        let mut as_text = masked;
+        as_text["servers"] = Value::from(as_text["servers"].to_string());
+        assert_eq!(keep_secrets(&schema(), &stored, as_text), stored);
+    }
+
+    #[test]
+    fn items_that_differ_in_their_secrets_only_keep_their_own() {
+        let stored = json!({ "servers": [{ "id": "a", "password": "p" }, { "id": "a", "password": "q" }] });
+        assert_eq!(keep_secrets(&schema(), &stored, mask(&schema(), &stored)), stored);
+    }
+
+    #[test]
+    fn a_secret_under_a_mistyped_name_is_masked_too() {
+        let stored = json!({ "api_url": "x", "kye": "hunter2" });
+        let masked = mask(&schema(), &stored);
+        assert_eq!(masked, json!({ "api_url": "x", "kye": MASK }));
         assert_eq!(keep_secrets(&schema(), &stored, masked), stored);
+    }
+
+    #[test]
+    fn what_is_required_must_not_be_empty() {
+        let error = complete(&schema(), json!({ "api_url": "", "key": "k" })).unwrap_err();
+        assert!(error.to_string().contains("`api_url`"), "{error}");
     }
 }

@@ -193,6 +193,7 @@ pub async fn create(app: &App, actor: &Actor, new: &NewInterface) -> Result<Inte
 pub async fn update(app: &App, actor: &Actor, id: Id, change: &InterfaceUpdate) -> Result<Interface> {
     actor.require(Permission::Admin)?;
     let mut tx = app.database.begin().await?;
+    store::lock(&mut tx, id).await?;
     let before = find(&mut tx, id).await?;
     let mut interface = before.clone();
     if let Some(name) = &change.display_name {
@@ -230,6 +231,7 @@ pub async fn toggle(app: &App, actor: &Actor, id: Id, enable: bool) -> Result<In
         })?;
     }
     let mut tx = app.database.begin().await?;
+    store::lock(&mut tx, id).await?;
     let before = find(&mut tx, id).await?;
     let interface = Interface { enabled: enable, updated_at: app.clock.now(), ..before.clone() };
     store::save(&mut tx, interface.updated_at, &interface).await?;

@@ -108,6 +108,16 @@ pub(crate) async fn find(source: impl Source<'_>, id: Id) -> Result<Option<Inter
     source.q(INTERFACE).push_bind(" AND interface.id = ", id).opt().await
 }
 
+/// Keeps others from changing an interface until the transaction ends; nothing happens when there is none.
+pub(super) async fn lock(tx: &mut Tx, id: Id) -> Result<()> {
+    tx.q_for_update("SELECT id FROM plugin_interfaces WHERE id = $1")
+        .bind(id)
+        .lock()
+        .scalar_opt::<Id>()
+        .await
+        .map(|_| ())
+}
+
 /// Whether there is an interface with this kind, name and display name.
 pub(super) async fn name_taken(source: impl Source<'_>, interface: &Interface) -> Result<bool> {
     let taken = source

@@ -10,7 +10,7 @@ use std::{
 use figment::{Figment, providers::Serialized};
 
 use super::{
-    Settings,
+    Plugins, Settings,
     explain::{self, CODE},
     first_run,
 };
@@ -151,6 +151,10 @@ impl Settings {
             .map_err(|cause| Error::invalid(CODE, "the configuration can't be merged").caused_by(Box::new(cause)))?;
         if settings.db.url.reveal().is_empty() {
             settings.db.url = Secret::new(format!("sqlite://{}/rustbill.db", lookup.data_directory()?.display()));
+        }
+        // Without a configuration everything is in the data directory; `./plugins` would be wherever one happens to be.
+        if files.is_empty() && settings.plugins.plugins_dir == Plugins::default().plugins_dir {
+            settings.plugins.plugins_dir = lookup.data_directory()?.join("plugins");
         }
         Ok(Loaded { settings, files, first_run: false, unattended, warnings })
     }
