@@ -153,7 +153,6 @@ impl From<Definition> for DefinitionView {
 
 /// An interface as it may be printed: without its script, with masked secrets.
 #[derive(Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "what the interface has")]
 struct InterfaceView {
     id: Id,
     display_name: String,
