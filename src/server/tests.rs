@@ -172,19 +172,22 @@ async fn start_layer(places: usize, router: Router) -> (SocketAddr, Admission) {
 
 #[tokio::test]
 async fn a_request_goes_on_when_its_client_has_gone() {
-    let (started, done) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
-    let (begin, finish) = (Arc::clone(&started), Arc::clone(&done));
+    let signals: [Arc<tokio::sync::Notify>; 3] = std::array::from_fn(|_| Arc::default());
+    let [started, go_on, done] = signals.clone();
     let slow = axum::routing::get(move || async move {
+        let [begin, go, finish] = signals;
         begin.notify_one();
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        go.notified().await;
         finish.notify_one();
     });
     let (address, admission) = start_layer(1, Router::new().route("/", slow)).await;
     let client = tokio::spawn(reqwest::get(format!("http://{address}/")));
     started.notified().await;
     client.abort();
-    tokio::time::timeout(Duration::from_secs(5), done.notified()).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(5), admission.drained()).await.unwrap();
+    assert!(client.await.unwrap_err().is_cancelled());
+    go_on.notify_one();
+    tokio::time::timeout(Duration::from_secs(30), done.notified()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), admission.drained()).await.unwrap();
 }
 
 #[tokio::test]
@@ -205,18 +208,28 @@ async fn a_panic_is_an_answer_and_gives_its_place_back() {
 
 #[tokio::test]
 async fn requests_beyond_the_limit_wait_in_line() {
-    let running = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let count = Arc::clone(&running);
+    const REQUESTS: usize = 8;
+    const PLACES: usize = 2;
+    // Each request says that it runs and stays until it may go, so that one place too many would show.
+    let (running, mut runs) = tokio::sync::mpsc::unbounded_channel();
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let held = Arc::clone(&gate);
     let slow = axum::routing::get(move || async move {
-        let now = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        count.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
-        now.to_string()
+        running.send(()).unwrap();
+        held.acquire().await.unwrap().forget();
     });
-    let (address, _) = start_layer(2, Router::new().route("/", slow)).await;
-    let requests =
-        (0..8).map(|_| async move { reqwest::get(format!("http://{address}/")).await.unwrap().text().await });
-    for most in futures::future::join_all(requests).await {
-        assert!(most.unwrap().parse::<usize>().unwrap() <= 2);
+    let (address, _) = start_layer(PLACES, Router::new().route("/", slow)).await;
+    let requests: Vec<_> = (0..REQUESTS).map(|_| tokio::spawn(reqwest::get(format!("http://{address}/")))).collect();
+    for _ in 0..PLACES {
+        runs.recv().await.unwrap();
+    }
+    for _ in PLACES..REQUESTS {
+        assert!(runs.try_recv().is_err(), "more requests run than there are places");
+        gate.add_permits(1);
+        runs.recv().await.unwrap();
+    }
+    gate.add_permits(PLACES);
+    for request in requests {
+        assert!(request.await.unwrap().unwrap().status().is_success());
     }
 }
