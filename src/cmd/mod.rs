@@ -12,6 +12,7 @@ mod db;
 mod demo;
 mod failure;
 mod init;
+mod instance;
 mod invoice;
 mod order;
 mod output;
@@ -107,6 +108,8 @@ enum Command {
     #[command(subcommand)]
     Order(order::OrderCommand),
     #[command(subcommand)]
+    Instance(instance::InstanceCommand),
+    #[command(subcommand)]
     Payment(payment::PaymentCommand),
     #[command(subcommand)]
     Invoice(invoice::InvoiceCommand),
@@ -161,6 +164,7 @@ impl Command {
             Self::Plugin(command) => command.run(context).await,
             Self::Product(command) => command.run(context).await,
             Self::Order(command) => command.run(context).await,
+            Self::Instance(command) => command.run(context).await,
             Self::Payment(command) => command.run(context).await,
             Self::Invoice(command) => command.run(context).await,
             // `Cli::run` took it before there was a context.
