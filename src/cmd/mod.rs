@@ -20,6 +20,7 @@ mod plugin;
 mod product;
 mod serve;
 mod show;
+mod ticket;
 mod user;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -110,6 +111,8 @@ enum Command {
     Payment(payment::PaymentCommand),
     #[command(subcommand)]
     Invoice(invoice::InvoiceCommand),
+    #[command(subcommand)]
+    Ticket(ticket::TicketCommand),
     /// Run plugin scripts for the server that started this process
     #[command(hide = true)]
     PluginWorker,
@@ -163,6 +166,7 @@ impl Command {
             Self::Order(command) => command.run(context).await,
             Self::Payment(command) => command.run(context).await,
             Self::Invoice(command) => command.run(context).await,
+            Self::Ticket(command) => command.run(context).await,
             // `Cli::run` took it before there was a context.
             Self::PluginWorker => Ok(()),
         }

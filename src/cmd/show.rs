@@ -19,6 +19,7 @@ use crate::core::{
     page::Page,
     payments::{PaymentStatus, Purpose},
     products::BillingCycle,
+    tickets::{Priority, TicketStatus},
     time::Timestamp,
 };
 
@@ -52,7 +53,9 @@ show_as_displayed!(
     InvoiceStatus,
     OrderStatus,
     PaymentStatus,
+    Priority,
     Purpose,
+    TicketStatus,
     TransactionType,
 );
 

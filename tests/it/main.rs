@@ -17,4 +17,5 @@ mod plugins_engine;
 mod provisioning;
 mod start;
 mod support;
+mod tickets;
 mod wire;

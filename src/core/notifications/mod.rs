@@ -5,6 +5,7 @@
 
 mod operations;
 mod text;
+mod ticket;
 
 pub(crate) use self::operations::write;
 pub use self::operations::{deliver, fan_out, is_delivery};

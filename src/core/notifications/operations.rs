@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::text::{Subject, compose};
+use super::{
+    text::{Subject, compose},
+    ticket,
+};
 use crate::core::{
     app::App,
     customers,
@@ -65,15 +68,11 @@ pub async fn fan_out(app: &App, claim: &Claim) -> Result<Vec<NewEvent>> {
         return Ok(Vec::new());
     }
     let subject = load(app, claim).await?;
+    if ticket::is_of_ticket(claim.event_type) && subject.ticket.is_none() {
+        return Ok(Vec::new());
+    }
     let message = compose(claim.event_type, &subject);
-    let operator = app.settings.server.notify_email.trim();
-    let recipients: BTreeSet<&str> = subject
-        .customer
-        .iter()
-        .map(|customer| customer.email.as_str())
-        .chain([operator])
-        .filter(|address| !address.is_empty())
-        .collect();
+    let recipients = recipients(&subject, app.settings.server.notify_email.trim());
     let mut deliveries = Vec::new();
     for interface in &listening {
         for recipient in &recipients {
@@ -95,6 +94,17 @@ pub async fn fan_out(app: &App, claim: &Claim) -> Result<Vec<NewEvent>> {
     Ok(deliveries)
 }
 
+/// Whom to tell: the customer and the operator, unless the event knows better.
+fn recipients<'a>(subject: &'a Subject, operator: &'a str) -> BTreeSet<&'a str> {
+    let customer = subject.customer.as_ref();
+    let mut recipients = match &subject.ticket {
+        Some(news) => news.recipients(customer, operator),
+        None => customer.map(|customer| customer.email.as_str()).into_iter().chain([operator]).collect(),
+    };
+    recipients.remove("");
+    recipients
+}
+
 async fn load(app: &App, claim: &Claim) -> Result<Subject> {
     let reason = claim.payload.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut subject = Subject { reason, ..Subject::default() };
@@ -103,12 +113,15 @@ async fn load(app: &App, claim: &Claim) -> Result<Subject> {
         subject.instance = instances::store::find_by_order(&app.database, order_id).await?;
     } else if matches!(claim.event_type, EventType::InvoiceIssued | EventType::InvoiceOverdue) {
         subject.invoice = invoices::store::find_head(&app.database, claim.subject_id).await?;
+    } else if ticket::is_of_ticket(claim.event_type) {
+        subject.ticket = ticket::load(app, claim).await?;
     }
     let customer_id = subject
         .order
         .as_ref()
         .map(|order| order.customer_id)
-        .or(subject.invoice.as_ref().map(|invoice| invoice.customer_id));
+        .or(subject.invoice.as_ref().map(|invoice| invoice.customer_id))
+        .or(subject.ticket.as_ref().map(|news| news.ticket.customer_id));
     if let Some(customer_id) = customer_id {
         subject.customer = customers::store::find(&app.database, customer_id).await?;
     }
