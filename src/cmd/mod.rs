@@ -13,6 +13,7 @@ mod demo;
 mod failure;
 mod init;
 mod invoice;
+mod notify;
 mod order;
 mod output;
 mod payment;
@@ -113,6 +114,8 @@ enum Command {
     Invoice(invoice::InvoiceCommand),
     #[command(subcommand)]
     Ticket(ticket::TicketCommand),
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Run plugin scripts for the server that started this process
     #[command(hide = true)]
     PluginWorker,
@@ -167,6 +170,7 @@ impl Command {
             Self::Payment(command) => command.run(context).await,
             Self::Invoice(command) => command.run(context).await,
             Self::Ticket(command) => command.run(context).await,
+            Self::Notify(command) => command.run(context).await,
             // `Cli::run` took it before there was a context.
             Self::PluginWorker => Ok(()),
         }

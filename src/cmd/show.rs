@@ -65,6 +65,13 @@ impl<T: Show> Show for Option<T> {
     }
 }
 
+/// One line each.
+impl Show for Vec<String> {
+    fn show(&self) -> String {
+        self.join("\n")
+    }
+}
+
 /// One line per entry, as the options take them.
 impl<V: Display> Show for Json<BTreeMap<String, V>> {
     fn show(&self) -> String {

@@ -10,6 +10,7 @@ mod identity;
 mod input;
 mod invoices;
 mod migrations;
+mod notifications;
 mod outbox;
 mod payments;
 mod plugins;

@@ -37,7 +37,7 @@ async fn listeners(app: &App, event: EventType) -> Result<Vec<Interface>> {
         if !interface.enabled {
             continue;
         }
-        match app.plugins.call_json(&interface, "supported_events", json!({})).await {
+        match supported_events(app, &interface).await {
             Ok(answer) if hears(&answer, event) => listening.push(interface),
             Ok(_) => {}
             // One notifier that is broken must not keep the others from hearing.
@@ -49,8 +49,13 @@ async fn listeners(app: &App, event: EventType) -> Result<Vec<Interface>> {
     Ok(listening)
 }
 
+/// Asks a notifier which events it wants to hear.
+pub(super) async fn supported_events(app: &App, interface: &Interface) -> Result<Value> {
+    app.plugins.call_json(interface, "supported_events", json!({})).await
+}
+
 /// An empty list means every event but codes, which are for one person's eyes.
-fn hears(answer: &Value, event: EventType) -> bool {
+pub(super) fn hears(answer: &Value, event: EventType) -> bool {
     let names: Vec<&str> = answer.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if names.is_empty() {
         return event != EventType::VerificationCode;

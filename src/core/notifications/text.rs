@@ -32,6 +32,7 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
     let due = subject.invoice.as_ref().map_or_else(String::new, |invoice| {
         format!("{} {}, due on {}", invoice.total_amount, invoice.currency, invoice.due_date)
     });
+    let ticket_title = subject.ticket.as_ref().map_or("", |news| news.ticket.title.as_str());
     let (title, sentence) = match event {
         EventType::OrderCreated => {
             (format!("Order received: {product}"), format!("The order is waiting for the payment of {amount}."))
@@ -62,12 +63,12 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
                 Some(name) => format!("{name} takes care of the ticket now."),
                 None => "Nobody takes care of the ticket any more.".to_owned(),
             };
-            (format!("Ticket assigned: {}", ticket_title(subject)), sentence)
+            (format!("Ticket assigned: {ticket_title}"), sentence)
         }
         EventType::TicketReplied => {
             let reply = subject.ticket.as_ref().and_then(|news| news.reply.as_ref());
             let content = reply.map_or_else(String::new, |reply| reply.content.clone());
-            (format!("New reply: {}", ticket_title(subject)), content)
+            (format!("New reply: {ticket_title}"), content)
         }
         EventType::InvoiceIssued => (format!("Invoice {number}"), format!("A new invoice of {due}.")),
         EventType::InvoiceOverdue => {
@@ -82,12 +83,11 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
     if let Some(news) = &subject.ticket {
         body = format!("{body}\n\nTicket: {}", news.ticket.id);
     }
-    Message { title, body, data: data(subject) }
+    Message { title: one_line(&title), body, data: data(subject) }
 }
 
-/// The title of a ticket in one line: a stranger's line break must not begin a new header of a mail.
-fn ticket_title(subject: &Subject) -> String {
-    let title = subject.ticket.as_ref().map_or("", |news| news.ticket.title.as_str());
+/// A title in one line: a stranger's line break must not begin a new header of a mail.
+pub(super) fn one_line(title: &str) -> String {
     title.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
