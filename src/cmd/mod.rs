@@ -14,6 +14,7 @@ mod failure;
 mod init;
 mod instance;
 mod invoice;
+mod notify;
 mod order;
 mod output;
 mod payment;
@@ -21,6 +22,7 @@ mod plugin;
 mod product;
 mod serve;
 mod show;
+mod ticket;
 mod user;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -113,6 +115,10 @@ enum Command {
     Payment(payment::PaymentCommand),
     #[command(subcommand)]
     Invoice(invoice::InvoiceCommand),
+    #[command(subcommand)]
+    Ticket(ticket::TicketCommand),
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Run plugin scripts for the server that started this process
     #[command(hide = true)]
     PluginWorker,
@@ -167,6 +173,8 @@ impl Command {
             Self::Instance(command) => command.run(context).await,
             Self::Payment(command) => command.run(context).await,
             Self::Invoice(command) => command.run(context).await,
+            Self::Ticket(command) => command.run(context).await,
+            Self::Notify(command) => command.run(context).await,
             // `Cli::run` took it before there was a context.
             Self::PluginWorker => Ok(()),
         }

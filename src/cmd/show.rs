@@ -20,6 +20,7 @@ use crate::core::{
     page::Page,
     payments::{PaymentStatus, Purpose},
     products::BillingCycle,
+    tickets::{Priority, TicketStatus},
     time::Timestamp,
 };
 
@@ -54,13 +55,22 @@ show_as_displayed!(
     InvoiceStatus,
     OrderStatus,
     PaymentStatus,
+    Priority,
     Purpose,
+    TicketStatus,
     TransactionType,
 );
 
 impl<T: Show> Show for Option<T> {
     fn show(&self) -> String {
         self.as_ref().map(Show::show).unwrap_or_default()
+    }
+}
+
+/// One line each.
+impl Show for Vec<String> {
+    fn show(&self) -> String {
+        self.join("\n")
     }
 }
 

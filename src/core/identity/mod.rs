@@ -10,6 +10,7 @@ pub mod password;
 mod store;
 mod token;
 
+pub(crate) use self::store::administrator;
 pub use self::{
     bootstrap::{Bootstrapped, bootstrap},
     model::{AdminRole, User, UserKind},
