@@ -29,6 +29,7 @@ pub mod orders;
 pub mod payments;
 pub mod settlement;
 
+pub mod accounts;
 pub mod http;
 pub mod notifications;
 pub mod worker;

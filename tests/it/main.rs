@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod accounts;
+mod api_keys;
 mod architecture;
 mod cli;
 mod database;
@@ -17,4 +19,5 @@ mod plugins_engine;
 mod provisioning;
 mod start;
 mod support;
+mod users;
 mod wire;

@@ -7,4 +7,4 @@ mod operations;
 mod text;
 
 pub(crate) use self::operations::write;
-pub use self::operations::{deliver, fan_out, is_delivery};
+pub use self::operations::{deliver, fan_out, has_listener, is_delivery};

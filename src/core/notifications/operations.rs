@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::text::{Subject, compose};
+use super::text::{Code, Subject, compose};
 use crate::core::{
     app::App,
     customers,
@@ -46,6 +46,14 @@ async fn listeners(app: &App, event: EventType) -> Result<Vec<Interface>> {
     Ok(listening)
 }
 
+/// Whether anybody would be told of an event.
+///
+/// # Errors
+/// When the database can't be used.
+pub async fn has_listener(app: &App, event: EventType) -> Result<bool> {
+    Ok(!listeners(app, event).await?.is_empty())
+}
+
 /// An empty list means every event but codes, which are for one person's eyes.
 fn hears(answer: &Value, event: EventType) -> bool {
     let names: Vec<&str> = answer.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -67,13 +75,12 @@ pub async fn fan_out(app: &App, claim: &Claim) -> Result<Vec<NewEvent>> {
     let subject = load(app, claim).await?;
     let message = compose(claim.event_type, &subject);
     let operator = app.settings.server.notify_email.trim();
-    let recipients: BTreeSet<&str> = subject
-        .customer
-        .iter()
-        .map(|customer| customer.email.as_str())
-        .chain([operator])
-        .filter(|address| !address.is_empty())
-        .collect();
+    let recipients: BTreeSet<&str> = match &subject.code {
+        // For one person's eyes; the operator's address gets everything but these.
+        Some(code) => BTreeSet::from([code.recipient.as_str()]),
+        None => subject.customer.iter().map(|customer| customer.email.as_str()).chain([operator]).collect(),
+    };
+    let recipients: BTreeSet<&str> = recipients.into_iter().filter(|address| !address.is_empty()).collect();
     let mut deliveries = Vec::new();
     for interface in &listening {
         for recipient in &recipients {
@@ -98,6 +105,9 @@ pub async fn fan_out(app: &App, claim: &Claim) -> Result<Vec<NewEvent>> {
 async fn load(app: &App, claim: &Claim) -> Result<Subject> {
     let reason = claim.payload.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut subject = Subject { reason, ..Subject::default() };
+    if claim.event_type == EventType::VerificationCode {
+        subject.code = Some(Code::read(&claim.payload)?);
+    }
     if let Some(order_id) = claim.order_id {
         subject.order = orders::store::find(&app.database, order_id).await?;
         subject.instance = instances::store::find_by_order(&app.database, order_id).await?;
@@ -137,7 +147,17 @@ pub async fn deliver(app: &App, claim: &Claim) -> Result<()> {
         "recipient": field("recipient"),
         "data": field("data"),
     });
-    app.plugins.call_json(&interface, "send", business).await.map(|_| ())
+    let sent = app.plugins.call_json(&interface, "send", business).await.map(|_| ());
+    if claim.event_type == EventType::VerificationCode {
+        // What a notifier says may quote what it was given, and goes into the log and the event's record.
+        return sent.map_err(|_| {
+            Error::unavailable(
+                "notification.failed",
+                format!("the notifier `{}` could not deliver a code", interface.display_name),
+            )
+        });
+    }
+    sent
 }
 
 /// Writes deliveries.

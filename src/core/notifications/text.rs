@@ -1,8 +1,16 @@
 //! What people read.
 
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use crate::core::{customers::Customer, event::EventType, instances::Instance, invoices::Invoice, orders::Order};
+use crate::core::{
+    customers::Customer,
+    error::{Error, Result},
+    event::EventType,
+    instances::Instance,
+    invoices::Invoice,
+    orders::Order,
+};
 
 /// What an event is about, as far as it is known.
 #[derive(Default)]
@@ -12,6 +20,26 @@ pub(super) struct Subject {
     pub(super) instance: Option<Instance>,
     pub(super) invoice: Option<Invoice>,
     pub(super) reason: String,
+    pub(super) code: Option<Code>,
+}
+
+/// A verification code and whom it is for.
+#[derive(serde::Deserialize)]
+pub(super) struct Code {
+    pub(super) recipient: String,
+    #[serde(rename = "code")]
+    digits: String,
+    purpose: String,
+    minutes: i64,
+}
+
+impl Code {
+    /// Reads the payload of the event.
+    pub(super) fn read(payload: &Value) -> Result<Self> {
+        // Without the cause, which could show the payload.
+        Self::deserialize(payload)
+            .map_err(|_| Error::internal("notification.payload", "the event of a verification code is malformed"))
+    }
 }
 
 /// A message: title, body, and the same as data for programs.
@@ -60,7 +88,7 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
         EventType::InvoiceOverdue => {
             (format!("Invoice {number} is overdue"), format!("An invoice was not paid in time: {due}."))
         }
-        EventType::VerificationCode => ("Verification code".to_owned(), String::new()),
+        EventType::VerificationCode => ("Verification code".to_owned(), code_sentence(subject.code.as_ref())),
     };
     let mut body = sentence;
     if let Some(order) = &subject.order {
@@ -69,7 +97,18 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
     Message { title, body, data: data(subject) }
 }
 
+fn code_sentence(code: Option<&Code>) -> String {
+    let Some(Code { digits, purpose, minutes, .. }) = code else { return String::new() };
+    let what = if purpose == "password_reset" { "set a new password" } else { "finish your registration" };
+    format!(
+        "{digits} is your code to {what}. It is good for {minutes} minutes.\n\nIf you did not ask for it, ignore this message."
+    )
+}
+
 fn data(subject: &Subject) -> Value {
+    if let Some(Code { digits, purpose, minutes, .. }) = &subject.code {
+        return json!({ "code": digits, "purpose": purpose, "minutes": minutes });
+    }
     json!({
         "customer_id": subject.customer.as_ref().map(|customer| customer.id),
         "customer_name": subject.customer.as_ref().map(|customer| &customer.name),
