@@ -19,5 +19,6 @@ mod plugins_engine;
 mod provisioning;
 mod start;
 mod support;
+mod tokens;
 mod users;
 mod wire;
