@@ -327,6 +327,20 @@ async fn codes_and_time(database: TestDatabase) {
     }
     let error = reset(&world, &user.email, &code, "next password").await.unwrap_err();
     assert_eq!(error.code(), "code.wrong", "five tries are over");
+
+    // A code that could not be delivered in its time is not delivered later.
+    receiver.answer_with(500);
+    ask(&world, "late@example.com", Purpose::Registration).await.unwrap();
+    wait::until("a delivery fails", async || {
+        world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM event_queue WHERE last_error <> ''").await == 1
+    })
+    .await;
+    let count = receiver.events("verification_code").len();
+    receiver.answer_with(200);
+    clock.advance(TimeDelta::minutes(10));
+    world.app.wake.notify_one();
+    world.until_quiet().await;
+    assert_eq!(receiver.events("verification_code").len(), count);
 }
 
 #[tokio::test(flavor = "multi_thread")]

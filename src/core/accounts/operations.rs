@@ -65,6 +65,7 @@ pub async fn send_code(app: &App, actor: &Actor, email: &str, purpose: Purpose) 
             "code": new.code.reveal(),
             "purpose": purpose,
             "minutes": codes::CODE_LIFETIME.num_minutes(),
+            "good_until": at.plus(codes::CODE_LIFETIME).unix_seconds(),
         });
         let event = NewEvent { event_type: EventType::VerificationCode, subject_id: new.id, order_id: None, payload };
         outbox::enqueue(&mut tx, at, event).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::text::{Code, Subject, compose};
@@ -9,7 +10,7 @@ use crate::core::{
     app::App,
     customers,
     database::Tx,
-    error::{Error, Result},
+    error::{Error, Kind as ErrorKind, Result},
     event::EventType,
     id::Id,
     instances, invoices, orders,
@@ -29,21 +30,25 @@ pub fn is_delivery(claim: &Claim) -> bool {
 
 /// Who listens to an event. Asked outside of any transaction, since it calls scripts.
 async fn listeners(app: &App, event: EventType) -> Result<Vec<Interface>> {
-    let mut listening = Vec::new();
-    for interface in plugins::store::interfaces(&app.database, Some(Kind::Notifier.as_db().to_owned())).await? {
-        if !interface.enabled {
-            continue;
-        }
-        match app.plugins.call_json(&interface, "supported_events", json!({})).await {
-            Ok(answer) if hears(&answer, event) => listening.push(interface),
-            Ok(_) => {}
-            // One notifier that is broken must not keep the others from hearing.
-            Err(error) => {
-                tracing::warn!(notifier = %interface.display_name, %error, "a notifier could not be asked for its events");
-            }
+    let asked = plugins::store::interfaces(&app.database, Some(Kind::Notifier.as_db().to_owned()))
+        .await?
+        .into_iter()
+        .filter(|interface| interface.enabled)
+        .map(|interface| listens(app, event, interface));
+    // All at once, so that one that is slow keeps nobody waiting longer than it must.
+    Ok(join_all(asked).await.into_iter().flatten().collect())
+}
+
+/// The notifier, if it listens to the event.
+async fn listens(app: &App, event: EventType, interface: Interface) -> Option<Interface> {
+    match app.plugins.call_json(&interface, "supported_events", json!({})).await {
+        Ok(answer) => hears(&answer, event).then_some(interface),
+        // One notifier that is broken must not keep the others from hearing.
+        Err(error) => {
+            tracing::warn!(notifier = %interface.display_name, %error, "a notifier could not be asked for its events");
+            None
         }
     }
-    Ok(listening)
 }
 
 /// Whether anybody would be told of an event.
@@ -140,6 +145,13 @@ pub async fn deliver(app: &App, claim: &Claim) -> Result<()> {
         return Ok(());
     };
     let field = |name: &str| claim.payload.get(name).cloned().unwrap_or_default();
+    let good_until = claim.payload.pointer("/data/good_until").and_then(Value::as_i64);
+    if claim.event_type == EventType::VerificationCode
+        && good_until.is_none_or(|end| end <= app.clock.now().unix_seconds())
+    {
+        // It opens nothing any more, and its reader would only wonder.
+        return Ok(());
+    }
     let business = json!({
         "event_type": claim.event_type,
         "title": field("title"),
@@ -150,11 +162,10 @@ pub async fn deliver(app: &App, claim: &Claim) -> Result<()> {
     let sent = app.plugins.call_json(&interface, "send", business).await.map(|_| ());
     if claim.event_type == EventType::VerificationCode {
         // What a notifier says may quote what it was given, and goes into the log and the event's record.
-        return sent.map_err(|_| {
-            Error::unavailable(
-                "notification.failed",
-                format!("the notifier `{}` could not deliver a code", interface.display_name),
-            )
+        let words = format!("the notifier `{}` could not deliver a code", interface.display_name);
+        return sent.map_err(|error| match error.kind() {
+            ErrorKind::Unavailable => Error::unavailable("notification.failed", words),
+            _ => Error::internal("notification.failed", words),
         });
     }
     sent

@@ -31,6 +31,8 @@ pub(super) struct Code {
     digits: String,
     purpose: String,
     minutes: i64,
+    /// Seconds since 1970.
+    good_until: i64,
 }
 
 impl Code {
@@ -106,8 +108,8 @@ fn code_sentence(code: Option<&Code>) -> String {
 }
 
 fn data(subject: &Subject) -> Value {
-    if let Some(Code { digits, purpose, minutes, .. }) = &subject.code {
-        return json!({ "code": digits, "purpose": purpose, "minutes": minutes });
+    if let Some(Code { digits, purpose, minutes, good_until, .. }) = &subject.code {
+        return json!({ "code": digits, "purpose": purpose, "minutes": minutes, "good_until": good_until });
     }
     json!({
         "customer_id": subject.customer.as_ref().map(|customer| customer.id),
