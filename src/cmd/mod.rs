@@ -6,6 +6,7 @@
 //! nothing else prints (`output.rs`), and errors become exit codes in `failure.rs`. What several nouns read is in
 //! `arguments.rs`, how models are shown in `show.rs`.
 
+mod apikey;
 mod arguments;
 mod customer;
 mod db;
@@ -86,7 +87,7 @@ Variables:
   RUSTBILL_HOME                           the data directory
   RUST_LOG, RUST_LOG_FORMAT=json          what is logged to stderr, and how
   NO_COLOR                                never use colours
-  RUSTBILL_PASSWORD                       the password of `rustbill user create`";
+  RUSTBILL_PASSWORD                       the password of `rustbill user create` and `user passwd`";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -103,6 +104,8 @@ enum Command {
     User(user::UserCommand),
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
+    #[command(subcommand)]
+    Apikey(apikey::ApiKeyCommand),
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     #[command(subcommand)]
@@ -167,6 +170,7 @@ impl Command {
             Self::Db(command) => command.run(context).await,
             Self::User(command) => command.run(context).await,
             Self::Customer(command) => command.run(context).await,
+            Self::Apikey(command) => command.run(context).await,
             Self::Plugin(command) => command.run(context).await,
             Self::Product(command) => command.run(context).await,
             Self::Order(command) => command.run(context).await,

@@ -13,7 +13,7 @@ use super::{
 use crate::core::{
     error::{Error, Result},
     id::Id,
-    identity::{self, AdminRole, NewUser, User, UserFilter, UserKind},
+    identity::{self, AdminRole, NewUser, User, UserFilter, UserKind, UserUpdate},
     secret::Secret,
     text,
 };
@@ -23,7 +23,7 @@ const PASSWORD_VARIABLE: &str = "RUSTBILL_PASSWORD";
 /// Bytes of a password line on stdin; more is no password.
 const PASSWORD_LINE_MAX: u64 = 64 * 1024;
 
-/// Look at users and make them
+/// Look at users, make them, change them, set their passwords
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -32,12 +32,76 @@ Examples:
 pub(super) enum UserCommand {
     List(List),
     /// Show one user
-    #[command(after_help = "Examples:\n  rustbill user show 0190a5b0-7c1e-7000-8000-000000000001")]
-    Show {
-        /// The user
-        id: String,
-    },
+    #[command(
+        after_help = "Examples:\n  rustbill user show admin\n  rustbill user show 0190a5b0-7c1e-7000-8000-000000000001"
+    )]
+    Show(Who),
     Create(Create),
+    Update(Update),
+    /// Delete a user and log it out everywhere
+    #[command(after_help = "Examples:\n  rustbill user delete admin2\n  rustbill user delete ann --type customer")]
+    Delete(Who),
+    #[command(visible_alias = "reset-password")]
+    Passwd(Passwd),
+}
+
+/// One user
+#[derive(Debug, Args)]
+pub(super) struct Who {
+    /// The user: its name or identifier
+    #[arg(value_name = "USER")]
+    user: String,
+    /// Which kind, where a name is both: admin or customer
+    #[arg(long = "type", value_name = "KIND")]
+    kind: Option<String>,
+}
+
+/// Change a user; what is not given stays
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true).args(["email", "display_name", "role", "active", "customer"]))]
+#[command(after_help = "\
+Examples:
+  rustbill user update admin2 --role operator
+  rustbill user update ann --active false
+  rustbill user update ann --email ann@example.com --display-name 'Ann Lee'")]
+pub(super) struct Update {
+    #[command(flatten)]
+    who: Who,
+    /// The e-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// The name to show
+    #[arg(long, value_name = "NAME")]
+    display_name: Option<String>,
+    /// Of administrators: admin or operator
+    #[arg(long)]
+    role: Option<String>,
+    /// Whether it may log in; who may not is logged out everywhere
+    #[arg(long, value_name = "true|false")]
+    active: Option<bool>,
+    /// Of customers' users: the customer
+    #[arg(long, value_name = "ID")]
+    customer: Option<String>,
+}
+
+/// Set a user's password and log it out everywhere
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The password comes from --password-stdin, --new-password, the variable RUSTBILL_PASSWORD, or a question on the terminal.
+
+Examples:
+  rustbill user passwd admin
+  rustbill user passwd admin --new-password \"xxx\"
+  rustbill user reset-password ann --type customer --password-stdin < password.txt")]
+pub(super) struct Passwd {
+    #[command(flatten)]
+    who: Who,
+    /// The new password; others on this machine can see it while the command runs
+    #[arg(long, value_name = "PASSWORD", value_parser = secret, allow_hyphen_values = true)]
+    new_password: Option<Secret>,
+    /// Read the password from the first line of stdin
+    #[arg(long, conflicts_with = "new_password")]
+    password_stdin: bool,
 }
 
 /// List users, newest first
@@ -106,12 +170,52 @@ impl UserCommand {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         match self {
             Self::List(list) => list.run(context).await,
-            Self::Show { id } => {
-                let id = Id::parse("id", &id)?;
-                print(context, &identity::get_user(context.app().await?, &context.actor, None, id).await?)
-            }
+            Self::Show(who) => print(context, &who.find(context).await?),
             Self::Create(create) => create.run(context).await,
+            Self::Update(update) => update.run(context).await,
+            Self::Delete(who) => {
+                let user = who.find(context).await?;
+                identity::delete_user(context.app().await?, &context.actor, Some(user.kind()), user.id).await?;
+                print(context, &user)
+            }
+            Self::Passwd(passwd) => passwd.run(context).await,
         }
+    }
+}
+
+impl Who {
+    async fn find(&self, context: &Context) -> Result<User> {
+        let kind = optional_word(self.kind.as_deref(), UserKind::parse)?;
+        let (app, actor) = (context.app().await?, &context.actor);
+        match Id::parse("user", &self.user) {
+            Ok(id) => identity::get_user(app, actor, kind, id).await,
+            Err(_) => identity::get_user_by_name(app, actor, kind, &self.user).await,
+        }
+    }
+}
+
+impl Update {
+    async fn run(self, context: &Context) -> Result<()> {
+        let change = UserUpdate {
+            role: optional_word(self.role.as_deref(), AdminRole::parse)?,
+            customer_id: optional_id("customer", self.customer.as_deref())?,
+            email: self.email,
+            display_name: self.display_name,
+            is_active: self.active,
+        };
+        let user = self.who.find(context).await?;
+        let app = context.app().await?;
+        print(context, &identity::update_user(app, &context.actor, Some(user.kind()), user.id, &change).await?)
+    }
+}
+
+impl Passwd {
+    async fn run(self, context: &Context) -> Result<()> {
+        // First the user: nobody should type a password for a name that does not exist.
+        let user = self.who.find(context).await?;
+        let new = password(context, "--new-password", self.new_password, self.password_stdin)?;
+        let (app, kind) = (context.app().await?, Some(user.kind()));
+        print(context, &identity::reset_password_of(app, &context.actor, kind, user.id, new.reveal()).await?)
     }
 }
 
@@ -138,7 +242,7 @@ impl Create {
         let customer_id = optional_id("customer", self.customer.as_deref())?;
         let app = context.app().await?;
         let new = NewUser {
-            password: password(context, self.password, self.password_stdin)?,
+            password: password(context, "--password", self.password, self.password_stdin)?,
             username: self.username,
             email: self.email,
             display_name: self.display_name,
@@ -156,13 +260,13 @@ fn secret(text: &str) -> Result<Secret> {
     Ok(Secret::new(text))
 }
 
-fn password(context: &Context, given: Option<Secret>, from_stdin: bool) -> Result<Secret> {
+fn password(context: &Context, option: &str, given: Option<Secret>, from_stdin: bool) -> Result<Secret> {
     if from_stdin {
         return first_line(io::stdin().lock());
     }
     if let Some(given) = given {
         context.printer.note(&format!(
-            "warning: --password is visible to others in the list of processes; --password-stdin and \
+            "warning: {option} is visible to others in the list of processes; --password-stdin and \
              {PASSWORD_VARIABLE} are not"
         ));
         return Ok(given);

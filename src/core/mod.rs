@@ -30,6 +30,7 @@ pub mod payments;
 pub mod settlement;
 pub mod tickets;
 
+pub mod accounts;
 pub mod http;
 pub mod notifications;
 pub mod worker;

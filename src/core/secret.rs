@@ -40,3 +40,10 @@ pub fn random_text(length: usize) -> String {
 pub fn token_hash(token: &str) -> String {
     hex::encode(Sha256::digest(token.as_bytes()))
 }
+
+/// A random number of this many digits, zeros in front included.
+#[must_use]
+pub fn random_digits(length: usize) -> String {
+    let mut random = rand::rng();
+    (0..length).map(|_| char::from(b'0' + random.random_range(0..10_u8))).collect()
+}

@@ -102,7 +102,7 @@ fn slices_import_in_one_direction() {
         let name = path.to_string_lossy();
         let Some(own) = ORDER.iter().position(|slice| name.contains(&format!("core/{slice}/"))) else { return false };
         let line = line.split("//").next().unwrap_or_default();
-        ORDER[own + 1..].iter().chain(["worker", "notifications"].iter()).any(|later| {
+        ORDER[own + 1..].iter().chain(["worker", "notifications", "accounts"].iter()).any(|later| {
             line.contains(&format!("core::{later}")) || line.trim_start().starts_with(&format!("{later}::{{"))
         })
     });

@@ -268,6 +268,42 @@ fn nobody_is_asked_without_a_terminal() {
 }
 
 #[test]
+fn users_and_keys_are_managed_offline() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    let customer = make_customer(home);
+    ok(home, &["user", "create", "--username", "admin", "--role", "admin", "--password", SECRET]);
+    ok(home, &["user", "passwd", "admin", "--new-password", SECRET]);
+    with_input(home, &["user", "reset-password", "Admin", "--password-stdin"], &format!("{SECRET}\n"), 0);
+    fails(home, &["user", "passwd", "admin", "--new-password", "12345"], 2);
+    fails(home, &["user", "passwd", "nobody", "--new-password", SECRET], 3);
+    let said = fails(home, &["user", "delete", "admin"], 2);
+    assert!(said.contains("last active administrator"), "{said}");
+    fails(home, &["user", "update", "admin", "--active", "false"], 2);
+    fails(home, &["user", "update", "admin"], 2);
+    let twin = ["user", "create", "--username", "admin", "--email", "a@example.com", "--customer", &customer];
+    ok(home, &[&twin[..], &["--password", SECRET]].concat());
+    let said = fails(home, &["user", "show", "admin"], 2);
+    assert!(said.contains("hint: "), "{said}");
+    let update = ["user", "update", "admin", "--type", "customer", "--display-name", "Ann", "--active", "false"];
+    let changed = json_of(home, &update);
+    assert_eq!((&changed["display_name"], &changed["is_active"]), (&json!("Ann"), &json!(false)));
+    ok(home, &["user", "delete", "admin", "--type", "customer"]);
+    assert_eq!(json_of(home, &["user", "show", "admin"])["role"], "admin");
+
+    let create = ["apikey", "create", "--customer", &customer, "--name", "Shop"];
+    let made = json_of(home, &[&create[..], &["--days", "30"]].concat());
+    let key = made["api_key"].as_str().unwrap();
+    assert!(key.starts_with("rbk_") && key.starts_with(made["key_prefix"].as_str().unwrap()));
+    let listed = ok(home, &["apikey", "list", "--customer", &customer, "--output", "json"]);
+    assert!(!listed.contains(key) && listed.contains("Shop"), "{listed}");
+    assert_eq!(json_of(home, &["apikey", "revoke", &id(&made)])["enabled"], false);
+    fails(home, &["apikey", "revoke", UNKNOWN], 3);
+    fails(home, &["apikey", "create", "--customer", UNKNOWN, "--name", "x"], 3);
+    fails(home, &["apikey", "create", "--customer", &customer, "--name", " "], 2);
+}
+
+#[test]
 fn secrets_stay_and_stay_hidden() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path();

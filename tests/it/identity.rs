@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use rustbill::core::{
     actor::{Actor, Role},
     error::Kind,
-    identity::{self, AdminRole, Credential, Grant, NewUser, UserKind},
+    identity::{self, AdminRole, Credential, Grant, NewUser, Tokens, UserKind},
     secret::Secret,
 };
 
@@ -20,7 +20,7 @@ async fn admin_session(world: &World) -> String {
     let login = identity::login(&world.app, "127.0.0.1", UserKind::Admin, "Admin ", PASSWORD).await.unwrap();
     match login.grant {
         Grant::Session { token, .. } => token.reveal().to_owned(),
-        Grant::Tokens { .. } => panic!("an administrator gets a session"),
+        Grant::Tokens(_) => panic!("an administrator gets a session"),
     }
 }
 
@@ -45,7 +45,7 @@ on_both! {
         let customer = world.customer().await;
         let user = world.customer_user(&customer).await;
         let login = identity::login(&world.app, "::1", UserKind::Customer, &user.username, PASSWORD).await.unwrap();
-        let Grant::Tokens { access, refresh, access_lifetime_secs } = login.grant else { panic!("a customer gets tokens") };
+        let Grant::Tokens(Tokens { access, refresh, access_lifetime_secs }) = login.grant else { panic!("a customer gets tokens") };
         assert_eq!(access_lifetime_secs, 24 * 3600);
         let stored = world.db().q("SELECT token_hash FROM refresh_tokens").scalar::<String>().await.unwrap();
         assert_ne!(stored, refresh.reveal());

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod accounts;
+mod api_keys;
 mod architecture;
 mod cli;
 mod database;
@@ -19,4 +21,6 @@ mod provisioning;
 mod start;
 mod support;
 mod tickets;
+mod tokens;
+mod users;
 mod wire;

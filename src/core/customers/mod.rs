@@ -4,6 +4,7 @@ mod model;
 mod operations;
 pub(crate) mod store;
 
+pub(crate) use self::operations::insert;
 pub use self::{
     model::Customer,
     operations::{CustomerFilter, NewCustomer, create, get, list},

@@ -7,12 +7,14 @@ use crate::core::{
     actor::{Actor, Permission},
     app::App,
     audit,
+    database::Tx,
     error::{Error, Result},
     id::Id,
     identity::{NameKind, claim_name},
     money::Money,
     page::{Page, PageRequest},
     text::{self, NAME_MAX, NOTE_MAX},
+    time::Timestamp,
 };
 
 /// What a list of customers is narrowed to.
@@ -49,15 +51,25 @@ pub struct NewCustomer {
 /// `name.taken` when a customer with this e-mail address exists; InvalidArgument for fields that break their rules.
 pub async fn create(app: &App, actor: &Actor, new: &NewCustomer) -> Result<Customer> {
     actor.require(Permission::Admin)?;
+    let mut tx = app.database.begin().await?;
+    let customer = insert(&mut tx, app.clock.now(), actor, Id::generate(), new).await?;
+    tx.commit().await?;
+    Ok(customer)
+}
+
+/// Writes a new customer with its unique name and the audit entry; who may do so is the caller's to know.
+///
+/// # Errors
+/// As [`create`].
+pub(crate) async fn insert(tx: &mut Tx, at: Timestamp, actor: &Actor, id: Id, new: &NewCustomer) -> Result<Customer> {
     if new.credit_limit.is_negative() {
         return Err(Error::invalid(
             "customer.credit_limit",
             format!("`credit_limit` is `{}`, expected zero or more", new.credit_limit),
         ));
     }
-    let at = app.clock.now();
     let customer = Customer {
-        id: Id::generate(),
+        id,
         name: text::required("name", &new.name, NAME_MAX)?,
         contact_person: text::optional("contact_person", &new.contact_person, NAME_MAX)?,
         email: text::email("email", &new.email)?,
@@ -78,18 +90,16 @@ pub async fn create(app: &App, actor: &Actor, new: &NewCustomer) -> Result<Custo
         &customer.contact_person,
         &customer.phone,
     ]);
-    let mut tx = app.database.begin().await?;
-    store::insert(&mut tx, &customer, &search).await?;
-    claim_name(&mut tx, NameKind::CustomerEmail, &customer.email, customer.id, customer.id).await?;
+    store::insert(tx, &customer, &search).await?;
+    claim_name(tx, NameKind::CustomerEmail, &customer.email, customer.id, customer.id).await?;
     let detail = json!({ "after": customer });
     audit::record(
-        &mut tx,
+        tx,
         at,
         actor,
         audit::Entry { action: "customer.create", target_type: "customer", target_id: customer.id, detail: &detail },
     )
     .await?;
-    tx.commit().await?;
     Ok(customer)
 }
 

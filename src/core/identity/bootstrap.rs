@@ -1,6 +1,6 @@
 //! The first administrator.
 
-use super::{AdminRole, NewUser, UserKind, operations::insert_user, password, store};
+use super::{AdminRole, NewUser, UserKind, password, store, users::insert_user};
 use crate::core::{
     actor::Actor,
     app::App,

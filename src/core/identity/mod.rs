@@ -1,22 +1,32 @@
-//! Users, passwords, sessions and tokens: who somebody is. What they may do is `core::actor`.
+//! Users, passwords, sessions, tokens, codes and API keys: who somebody is. What they may do is `core::actor`.
 //!
 //! Administrators and operators log in with a session (a random token, stored as a hash); customers get a signed
-//! access token and a refresh token.
+//! access token and a refresh token, their programs an API key.
 
+mod api_key_store;
+mod api_keys;
 mod bootstrap;
+mod code_store;
+pub(crate) mod codes;
 mod model;
-mod operations;
 pub mod password;
+mod passwords;
+mod session_store;
+mod sessions;
 mod store;
 mod token;
+mod users;
 
 pub(crate) use self::store::administrator;
+pub(crate) use self::users::{insert_prepared, is_user_email, prepare};
 pub use self::{
+    api_keys::{ApiKey, CreatedApiKey, NewApiKey, create_api_key, list_api_keys, revoke_api_key},
     bootstrap::{Bootstrapped, bootstrap},
-    model::{AdminRole, User, UserKind},
-    operations::{
-        Credential, Grant, Login, NewUser, UserFilter, authenticate, create_user, get_user, list_users, login, logout,
-        me,
+    model::{AdminRole, Purpose, User, UserKind},
+    passwords::{change_password, reset_forgotten_password, reset_password_of},
+    sessions::{Credential, Grant, Login, Tokens, authenticate, login, logout, me, refresh},
+    store::{NameKind, USERNAME_TAKEN, claim_name},
+    users::{
+        NewUser, UserFilter, UserUpdate, create_user, delete_user, get_user, get_user_by_name, list_users, update_user,
     },
-    store::{NameKind, claim_name},
 };

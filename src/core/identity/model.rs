@@ -22,6 +22,16 @@ crate::text_enum! {
     }
 }
 
+crate::text_enum! {
+    /// What a verification code is good for.
+    Purpose, "purpose" {
+        /// Making an account.
+        Registration = "registration",
+        /// Setting a forgotten password.
+        PasswordReset = "password_reset",
+    }
+}
+
 /// A user of either kind, without its password.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct User {

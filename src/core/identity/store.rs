@@ -30,10 +30,13 @@ impl NameKind {
     }
 }
 
+/// The code of the error that says: somebody logs in with this name.
+pub const USERNAME_TAKEN: &str = "username.taken";
+
 /// Takes a name for its owner, or says that somebody has it.
 ///
 /// # Errors
-/// `name.taken`, naming it.
+/// `username.taken` or, for addresses, `name.taken`, naming it.
 pub async fn claim_name(tx: &mut Tx, kind: NameKind, name: &str, owner: Id, customer: Id) -> Result<()> {
     let taken = tx
         .q("INSERT INTO unique_names (kind, name, owner_id, customer_id) VALUES ($1, $2, $3, $4) ON CONFLICT (kind, name) DO NOTHING")
@@ -47,7 +50,10 @@ pub async fn claim_name(tx: &mut Tx, kind: NameKind, name: &str, owner: Id, cust
         return Ok(());
     }
     Err(Error::already_exists(
-        "name.taken",
+        match kind {
+            NameKind::UserName => USERNAME_TAKEN,
+            NameKind::UserEmail | NameKind::CustomerEmail => "name.taken",
+        },
         match kind {
             NameKind::UserName => format!("the user name `{name}` is taken"),
             NameKind::UserEmail => format!("a user with the e-mail address `{name}` exists"),
@@ -128,6 +134,43 @@ pub(crate) async fn administrator(source: impl Source<'_>, id: Id) -> Result<Opt
     Ok(find(source, UserKind::Admin, id).await?.map(|stored| stored.user))
 }
 
+/// The user with this identifier, locked until the transaction ends. Whoever gives it sessions or tokens, or takes them
+/// away, holds this lock: none can come up beside an order that ends them all.
+pub(super) async fn lock(tx: &mut Tx, kind: UserKind, id: Id) -> Result<Option<Stored>> {
+    let locked = tx
+        .q_for_update(match kind {
+            UserKind::Admin => "SELECT id FROM admin_users WHERE id = $1",
+            UserKind::Customer => "SELECT id FROM customer_users WHERE id = $1",
+        })
+        .bind(id)
+        .lock()
+        .scalar_opt::<Id>()
+        .await?;
+    // Read after the lock: what the lock waited for may have changed the row.
+    if locked.is_some() { find(tx, kind, id).await } else { Ok(None) }
+}
+
+/// Locks the active administrators with the role `admin` and, whatever its role, the one with this identifier; says
+/// how many others there are. Two who would each take one away come one after the other.
+pub(super) async fn lock_admins(tx: &mut Tx, id: Id) -> Result<usize> {
+    let locked: Vec<Id> = tx
+        .q_for_update("SELECT id FROM admin_users WHERE (role = 'admin' AND is_active = TRUE) OR id = $1 ORDER BY id")
+        .bind(id)
+        .lock()
+        .scalars()
+        .await?;
+    Ok(locked.into_iter().filter(|&other| other != id).count())
+}
+
+/// The customer's user with this address.
+pub(super) async fn find_by_email(source: impl Source<'_>, email: &str) -> Result<Option<Id>> {
+    source
+        .q("SELECT owner_id FROM unique_names WHERE kind = 'user_email' AND name = $1")
+        .bind(email.to_owned())
+        .scalar_opt()
+        .await
+}
+
 /// What a list of users is narrowed to.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -193,6 +236,65 @@ pub(super) async fn insert(tx: &mut Tx, at: Timestamp, user: &User, password_has
         .await
 }
 
+/// Writes what may change of a user.
+pub(super) async fn save(tx: &mut Tx, at: Timestamp, user: &User, search: &str) -> Result<()> {
+    let query = match (user.role, user.customer_id) {
+        (Some(role), _) => tx
+            .q("UPDATE admin_users SET role = $1, email = $3, display_name = $4, is_active = $5, search = $6, updated_at = $7 \
+                WHERE id = $2")
+            .bind(role),
+        (None, customer) => tx
+            .q("UPDATE customer_users SET email = $3, display_name = $4, is_active = $5, search = $6, updated_at = $7 \
+                WHERE id = $2 AND customer_id = $1")
+            .bind(customer),
+    };
+    query
+        .bind(user.id)
+        .bind(user.email.clone())
+        .bind(user.display_name.clone())
+        .bind(user.is_active)
+        .bind(search.to_owned())
+        .bind(at)
+        .execute_one()
+        .await
+}
+
+/// Gives a customer's user to another customer. The customer is what the table is spread by, so the row is made anew.
+pub(super) async fn move_to(tx: &mut Tx, user: Id, from: Id, to: Id) -> Result<()> {
+    tx.q(
+        "INSERT INTO customer_users (id, customer_id, username, email, display_name, password_hash, is_active, search, \
+         last_login_at, created_at, updated_at) \
+         SELECT id, $3, username, email, display_name, password_hash, is_active, search, last_login_at, created_at, \
+         updated_at FROM customer_users WHERE id = $1 AND customer_id = $2",
+    )
+    .bind(user)
+    .bind(from)
+    .bind(to)
+    .execute_one()
+    .await?;
+    tx.q("DELETE FROM customer_users WHERE id = $1 AND customer_id = $2").bind(user).bind(from).execute_one().await?;
+    tx.q("UPDATE unique_names SET customer_id = $2 WHERE owner_id = $1").bind(user).bind(to).execute().await?;
+    Ok(())
+}
+
+/// Frees a user's address.
+pub(super) async fn release_email(tx: &mut Tx, user: Id) -> Result<()> {
+    tx.q("DELETE FROM unique_names WHERE owner_id = $1 AND kind = 'user_email'").bind(user).execute_one().await
+}
+
+/// Deletes a user with its names.
+pub(super) async fn delete(tx: &mut Tx, user: &User) -> Result<()> {
+    let Some(customer_id) = user.customer_id else {
+        return tx.q("DELETE FROM admin_users WHERE id = $1").bind(user.id).execute_one().await;
+    };
+    tx.q("DELETE FROM unique_names WHERE owner_id = $1").bind(user.id).execute().await?;
+    tx.q("DELETE FROM customer_users WHERE id = $1 AND customer_id = $2")
+        .bind(user.id)
+        .bind(customer_id)
+        .execute_one()
+        .await
+}
+
 /// Replaces a password's hash.
 pub(super) async fn set_password(
     tx: &mut Tx,
@@ -233,79 +335,4 @@ pub(super) async fn count_admins(source: impl Source<'_>) -> Result<i64> {
 pub(super) async fn lock_bootstrap(tx: &mut Tx) -> Result<()> {
     let select = "SELECT role FROM leader_role WHERE role = 'migration'";
     tx.q_for_update(select).lock().scalar::<String>().await.map(|_| ())
-}
-
-/// A session of an administrator.
-#[derive(sqlx::FromRow)]
-pub(super) struct SessionRow {
-    pub(super) id: Id,
-    pub(super) user_id: Id,
-    pub(super) username: String,
-    pub(super) role: AdminRole,
-    pub(super) is_active: bool,
-    pub(super) last_seen_at: Timestamp,
-    pub(super) expires_at: Timestamp,
-}
-
-/// The session behind a token.
-pub(super) async fn find_session(source: impl Source<'_>, token_hash: &str) -> Result<Option<SessionRow>> {
-    source
-        .q("SELECT sessions.id, user_id, username, role, is_active, last_seen_at, expires_at \
-            FROM sessions JOIN admin_users ON admin_users.id = sessions.user_id WHERE token_hash = $1")
-        .bind(token_hash.to_owned())
-        .opt()
-        .await
-}
-
-/// Writes a new session.
-pub(super) async fn insert_session(
-    tx: &mut Tx,
-    at: Timestamp,
-    user: Id,
-    token_hash: &str,
-    source: &str,
-    expires: Timestamp,
-) -> Result<()> {
-    tx.q(
-        "INSERT INTO sessions (id, user_id, token_hash, ip_address, user_agent, created_at, last_seen_at, expires_at) \
-          VALUES ($1, $2, $3, $4, '', $5, $5, $6)",
-    )
-    .bind(Id::generate())
-    .bind(user)
-    .bind(token_hash.to_owned())
-    .bind(source.to_owned())
-    .bind(at)
-    .bind(expires)
-    .execute_one()
-    .await
-}
-
-/// Notes that a session is used.
-pub(super) async fn touch_session(tx: &mut Tx, at: Timestamp, session: Id) -> Result<()> {
-    tx.q("UPDATE sessions SET last_seen_at = $2 WHERE id = $1").bind(session).bind(at).execute().await.map(|_| ())
-}
-
-/// Ends the session behind a token; nothing happens when there is none.
-pub(super) async fn delete_session(tx: &mut Tx, token_hash: &str) -> Result<u64> {
-    tx.q("DELETE FROM sessions WHERE token_hash = $1").bind(token_hash.to_owned()).execute().await
-}
-
-/// Writes a refresh token that starts a family of its own.
-pub(super) async fn insert_refresh_token(
-    tx: &mut Tx,
-    at: Timestamp,
-    user: Id,
-    customer: Id,
-    token_hash: &str,
-    expires: Timestamp,
-) -> Result<()> {
-    tx.q("INSERT INTO refresh_tokens (id, family_id, user_id, customer_id, token_hash, created_at, expires_at) VALUES ($1, $1, $2, $3, $4, $5, $6)")
-        .bind(Id::generate())
-        .bind(user)
-        .bind(customer)
-        .bind(token_hash.to_owned())
-        .bind(at)
-        .bind(expires)
-        .execute_one()
-        .await
 }

@@ -18,6 +18,8 @@ pub(super) struct Claims {
     pub(super) sub: Id,
     /// The customer that it belongs to.
     pub(super) customer_id: Id,
+    /// The refresh tokens that it came with; it ends when they are revoked.
+    pub(super) family: Id,
     /// Seconds since 1970 when it was made.
     pub(super) iat: i64,
     /// Seconds since 1970 when it ends.
@@ -30,9 +32,9 @@ pub(super) fn lifetime(settings: &Jwt) -> TimeDelta {
 }
 
 /// Makes an access token.
-pub(super) fn issue(settings: &Jwt, at: Timestamp, user_id: Id, customer_id: Id) -> Result<String> {
-    let claims =
-        Claims { sub: user_id, customer_id, iat: at.unix_seconds(), exp: at.plus(lifetime(settings)).unix_seconds() };
+pub(super) fn issue(settings: &Jwt, at: Timestamp, user_id: Id, customer_id: Id, family: Id) -> Result<String> {
+    let (iat, exp) = (at.unix_seconds(), at.plus(lifetime(settings)).unix_seconds());
+    let claims = Claims { sub: user_id, customer_id, family, iat, exp };
     let key = EncodingKey::from_secret(settings.secret.reveal().as_bytes());
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
         .map_err(|cause| Error::internal("token.issue", "can't sign an access token").caused_by(cause))
@@ -61,7 +63,7 @@ mod tests {
         let other = Jwt { secret: Secret::new("b".repeat(32)), expiry_hours: 1 };
         let at = Timestamp::new(DateTime::UNIX_EPOCH);
         let user = Id::generate();
-        let token = issue(&settings, at, user, user).unwrap();
+        let token = issue(&settings, at, user, user, user).unwrap();
         assert_eq!(read(&settings, at, &token).unwrap().sub, user);
         assert!(read(&other, at, &token).is_none());
         assert!(read(&settings, at.plus(TimeDelta::hours(1)), &token).is_none());

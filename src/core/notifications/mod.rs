@@ -11,5 +11,5 @@ mod ticket;
 pub(crate) use self::operations::write;
 pub use self::{
     channels::{Channel, NewMessage, Outcome, channels, send},
-    operations::{deliver, fan_out, is_delivery},
+    operations::{deliver, fan_out, has_listener, is_delivery},
 };

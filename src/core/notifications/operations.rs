@@ -6,14 +6,14 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::{
-    text::{Subject, compose},
+    text::{Code, Subject, compose},
     ticket,
 };
 use crate::core::{
     app::App,
     customers,
     database::Tx,
-    error::{Error, Result},
+    error::{Error, Kind as ErrorKind, Result},
     event::EventType,
     id::Id,
     instances, invoices, orders,
@@ -57,6 +57,14 @@ async fn listens(app: &App, event: EventType, interface: Interface) -> Option<In
 /// Asks a notifier which events it wants to hear.
 pub(super) async fn supported_events(app: &App, interface: &Interface) -> Result<Value> {
     app.plugins.call_json(interface, "supported_events", json!({})).await
+}
+
+/// Whether anybody would be told of an event.
+///
+/// # Errors
+/// When the database can't be used.
+pub async fn has_listener(app: &App, event: EventType) -> Result<bool> {
+    Ok(!listeners(app, event).await?.is_empty())
 }
 
 /// An empty list means every event but codes, which are for one person's eyes.
@@ -107,9 +115,11 @@ pub async fn fan_out(app: &App, claim: &Claim) -> Result<Vec<NewEvent>> {
 /// Whom to tell: the customer and the operator, unless the event knows better.
 fn recipients<'a>(subject: &'a Subject, operator: &'a str) -> BTreeSet<&'a str> {
     let customer = subject.customer.as_ref();
-    let mut recipients = match &subject.ticket {
-        Some(news) => news.recipients(customer, operator),
-        None => customer.map(|customer| customer.email.as_str()).into_iter().chain([operator]).collect(),
+    let mut recipients = match (&subject.code, &subject.ticket) {
+        // For one person's eyes; the operator's address gets everything but these.
+        (Some(code), _) => BTreeSet::from([code.recipient.as_str()]),
+        (None, Some(news)) => news.recipients(customer, operator),
+        (None, None) => customer.map(|customer| customer.email.as_str()).into_iter().chain([operator]).collect(),
     };
     recipients.remove("");
     recipients
@@ -118,6 +128,9 @@ fn recipients<'a>(subject: &'a Subject, operator: &'a str) -> BTreeSet<&'a str> 
 async fn load(app: &App, claim: &Claim) -> Result<Subject> {
     let reason = claim.payload.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut subject = Subject { reason, ..Subject::default() };
+    if claim.event_type == EventType::VerificationCode {
+        subject.code = Some(Code::read(&claim.payload)?);
+    }
     if let Some(order_id) = claim.order_id {
         subject.order = orders::store::find(&app.database, order_id).await?;
         subject.instance = instances::store::find_by_order(&app.database, order_id).await?;
@@ -153,6 +166,13 @@ pub async fn deliver(app: &App, claim: &Claim) -> Result<()> {
         return Ok(());
     };
     let field = |name: &str| claim.payload.get(name).cloned().unwrap_or_default();
+    let good_until = claim.payload.pointer("/data/good_until").and_then(Value::as_i64);
+    if claim.event_type == EventType::VerificationCode
+        && good_until.is_none_or(|end| end <= app.clock.now().unix_seconds())
+    {
+        // It opens nothing any more, and its reader would only wonder.
+        return Ok(());
+    }
     let business = json!({
         "event_type": claim.event_type,
         "title": field("title"),
@@ -160,7 +180,16 @@ pub async fn deliver(app: &App, claim: &Claim) -> Result<()> {
         "recipient": field("recipient"),
         "data": field("data"),
     });
-    app.plugins.call_json(&interface, "send", business).await.map(|_| ())
+    let sent = app.plugins.call_json(&interface, "send", business).await.map(|_| ());
+    if claim.event_type == EventType::VerificationCode {
+        // What a notifier says may quote what it was given, and goes into the log and the event's record.
+        let words = format!("the notifier `{}` could not deliver a code", interface.display_name);
+        return sent.map_err(|error| match error.kind() {
+            ErrorKind::Unavailable => Error::unavailable("notification.failed", words),
+            _ => Error::internal("notification.failed", words),
+        });
+    }
+    sent
 }
 
 /// Writes deliveries.

@@ -1,9 +1,17 @@
 //! What people read.
 
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::ticket::News;
-use crate::core::{customers::Customer, event::EventType, instances::Instance, invoices::Invoice, orders::Order};
+use crate::core::{
+    customers::Customer,
+    error::{Error, Result},
+    event::EventType,
+    instances::Instance,
+    invoices::Invoice,
+    orders::Order,
+};
 
 /// What an event is about, as far as it is known.
 #[derive(Default)]
@@ -14,6 +22,28 @@ pub(super) struct Subject {
     pub(super) invoice: Option<Invoice>,
     pub(super) ticket: Option<News>,
     pub(super) reason: String,
+    pub(super) code: Option<Code>,
+}
+
+/// A verification code and whom it is for.
+#[derive(serde::Deserialize)]
+pub(super) struct Code {
+    pub(super) recipient: String,
+    #[serde(rename = "code")]
+    digits: String,
+    purpose: String,
+    minutes: i64,
+    /// Seconds since 1970.
+    good_until: i64,
+}
+
+impl Code {
+    /// Reads the payload of the event.
+    pub(super) fn read(payload: &Value) -> Result<Self> {
+        // Without the cause, which could show the payload.
+        Self::deserialize(payload)
+            .map_err(|_| Error::internal("notification.payload", "the event of a verification code is malformed"))
+    }
 }
 
 /// A message: title, body, and the same as data for programs.
@@ -74,7 +104,7 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
         EventType::InvoiceOverdue => {
             (format!("Invoice {number} is overdue"), format!("An invoice was not paid in time: {due}."))
         }
-        EventType::VerificationCode => ("Verification code".to_owned(), String::new()),
+        EventType::VerificationCode => ("Verification code".to_owned(), code_sentence(subject.code.as_ref())),
     };
     let mut body = sentence;
     if let Some(order) = &subject.order {
@@ -91,7 +121,18 @@ pub(super) fn one_line(title: &str) -> String {
     title.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+fn code_sentence(code: Option<&Code>) -> String {
+    let Some(Code { digits, purpose, minutes, .. }) = code else { return String::new() };
+    let what = if purpose == "password_reset" { "set a new password" } else { "finish your registration" };
+    format!(
+        "{digits} is your code to {what}. It is good for {minutes} minutes.\n\nIf you did not ask for it, ignore this message."
+    )
+}
+
 fn data(subject: &Subject) -> Value {
+    if let Some(Code { digits, purpose, minutes, good_until, .. }) = &subject.code {
+        return json!({ "code": digits, "purpose": purpose, "minutes": minutes, "good_until": good_until });
+    }
     let ticket = subject.ticket.as_ref().map(|news| &news.ticket);
     let reply = subject.ticket.as_ref().and_then(|news| news.reply.as_ref());
     json!({

@@ -122,7 +122,19 @@ pub async fn finish(tx: &mut Tx, at: Timestamp, claim: &Claim) -> Result<()> {
         .bind(at)
         .execute()
         .await?;
-    if updated == 1 { Ok(()) } else { Err(lost(claim)) }
+    if updated == 1 { scrub(tx, claim).await } else { Err(lost(claim)) }
+}
+
+/// Takes a code out of an event that is over: nobody needs it there any more.
+async fn scrub(tx: &mut Tx, claim: &Claim) -> Result<()> {
+    if claim.event_type != EventType::VerificationCode {
+        return Ok(());
+    }
+    tx.q("UPDATE event_queue SET payload = $2 WHERE id = $1")
+        .bind(claim.id)
+        .bind(Json(serde_json::json!({})))
+        .execute_one()
+        .await
 }
 
 /// Makes the claim last longer.
@@ -154,7 +166,8 @@ pub async fn retry_later(tx: &mut Tx, at: Timestamp, claim: &Claim, failures: i6
 /// # Errors
 /// `event.claim_lost`.
 pub async fn give_up(tx: &mut Tx, at: Timestamp, claim: &Claim, failures: i64, problem: &str) -> Result<()> {
-    set_aside(tx, at, claim, "failed", failures, at, problem).await
+    set_aside(tx, at, claim, "failed", failures, at, problem).await?;
+    scrub(tx, claim).await
 }
 
 async fn set_aside(

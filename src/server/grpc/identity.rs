@@ -6,16 +6,20 @@ use super::{
     Api,
     convert::{given, given_id, page, page_request, present, text},
     proto::identity::{
-        CreateUserRequest, CreateUserResponse, GetMeRequest, GetMeResponse, GetUserRequest, GetUserResponse,
-        ListUsersRequest, ListUsersResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, UserInfo,
-        identity_service_server::IdentityService,
+        AdminResetPasswordRequest, AdminResetPasswordResponse, ChangePasswordRequest, ChangePasswordResponse,
+        CreateUserRequest, CreateUserResponse, DeleteUserRequest, DeleteUserResponse, GetMeRequest, GetMeResponse,
+        GetUserRequest, GetUserResponse, ListUsersRequest, ListUsersResponse, LoginRequest, LoginResponse,
+        LogoutRequest, LogoutResponse, RefreshTokenRequest, RefreshTokenResponse, RegisterRequest, RegisterResponse,
+        ResetPasswordRequest, ResetPasswordResponse, SendVerificationCodeRequest, SendVerificationCodeResponse,
+        UpdateUserRequest, UpdateUserResponse, UserInfo, identity_service_server::IdentityService,
     },
 };
 use crate::{
     core::{
+        accounts::{self, NewAccount},
         error::{Error, Result as CoreResult},
         id::Id,
-        identity::{self, AdminRole, Credential, Grant, NewUser, User, UserFilter, UserKind},
+        identity::{self, AdminRole, Credential, Grant, NewUser, Purpose, User, UserFilter, UserKind, UserUpdate},
         secret::Secret,
         settings::Session,
         text::search_filter,
@@ -25,6 +29,104 @@ use crate::{
 
 #[tonic::async_trait]
 impl IdentityService for Api {
+    async fn register(&self, request: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
+        let actor = actor(&request);
+        let request = request.into_inner();
+        let new = NewAccount {
+            username: request.username,
+            email: request.email,
+            display_name: request.display_name,
+            password: Secret::new(request.password),
+            verification_code: request.verification_code,
+        };
+        let user = accounts::register(&self.app, &actor, new).await?;
+        let customer_id = text(user.customer_id);
+        Ok(Response::new(RegisterResponse { user: Some(user_info(user)), customer_id }))
+    }
+
+    async fn send_verification_code(
+        &self,
+        request: Request<SendVerificationCodeRequest>,
+    ) -> Result<Response<SendVerificationCodeResponse>, Status> {
+        let purpose = Purpose::parse(&request.get_ref().purpose)?;
+        let sent = accounts::send_code(&self.app, &actor(&request), &request.get_ref().email, purpose).await?;
+        Ok(Response::new(SendVerificationCodeResponse {
+            sent: true,
+            // The same whether or not anybody has the address.
+            message: match purpose {
+                Purpose::Registration => "a code was sent to this address",
+                Purpose::PasswordReset => "if an account has this address, a code was sent to it",
+            }
+            .to_owned(),
+            retry_after_secs: i32::try_from(sent.retry_after_secs).unwrap_or(i32::MAX),
+        }))
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<ResetPasswordRequest>,
+    ) -> Result<Response<ResetPasswordResponse>, Status> {
+        let ResetPasswordRequest { email, verification_code, new_password } = request.get_ref();
+        let actor = actor(&request);
+        identity::reset_forgotten_password(&self.app, &actor, email, verification_code, new_password).await?;
+        Ok(Response::new(ResetPasswordResponse {}))
+    }
+
+    async fn refresh_token(
+        &self,
+        request: Request<RefreshTokenRequest>,
+    ) -> Result<Response<RefreshTokenResponse>, Status> {
+        let actor = actor(&request);
+        let tokens = identity::refresh(&self.app, actor.source(), &request.get_ref().refresh_token).await?;
+        Ok(Response::new(RefreshTokenResponse {
+            access_token: tokens.access.reveal().to_owned(),
+            expires_in: tokens.access_lifetime_secs,
+            refresh_token: tokens.refresh.reveal().to_owned(),
+        }))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<ChangePasswordRequest>,
+    ) -> Result<Response<ChangePasswordResponse>, Status> {
+        let current = token(&request, &self.app.settings.session);
+        let ChangePasswordRequest { old_password, new_password } = request.get_ref();
+        identity::change_password(&self.app, &actor(&request), current, old_password, new_password).await?;
+        Ok(Response::new(ChangePasswordResponse {}))
+    }
+
+    async fn admin_reset_password(
+        &self,
+        request: Request<AdminResetPasswordRequest>,
+    ) -> Result<Response<AdminResetPasswordResponse>, Status> {
+        let AdminResetPasswordRequest { user_id, new_password } = request.get_ref();
+        let id = Id::parse("user_id", user_id)?;
+        identity::reset_password_of(&self.app, &actor(&request), None, id, new_password).await?;
+        Ok(Response::new(AdminResetPasswordResponse {}))
+    }
+
+    async fn update_user(&self, request: Request<UpdateUserRequest>) -> Result<Response<UpdateUserResponse>, Status> {
+        let actor = actor(&request);
+        let request = request.into_inner();
+        let kind = given(request.user_type.as_ref()).map(UserKind::parse).transpose()?;
+        let change = UserUpdate {
+            role: given(request.role.as_ref()).map(AdminRole::parse).transpose()?,
+            customer_id: given_id("customer_id", request.customer_id.as_ref())?,
+            email: request.email,
+            display_name: request.display_name,
+            is_active: request.is_active,
+        };
+        let id = Id::parse("id", &request.id)?;
+        let user = identity::update_user(&self.app, &actor, kind, id, &change).await?;
+        Ok(Response::new(UpdateUserResponse { user: Some(user_info(user)) }))
+    }
+
+    async fn delete_user(&self, request: Request<DeleteUserRequest>) -> Result<Response<DeleteUserResponse>, Status> {
+        let id = Id::parse("id", &request.get_ref().id)?;
+        identity::delete_user(&self.app, &actor(&request), None, id).await?;
+        Ok(Response::new(DeleteUserResponse {}))
+    }
+
     async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
         let actor = actor(&request);
         let request = request.into_inner();
@@ -43,10 +145,10 @@ impl IdentityService for Api {
                 };
                 with_cookie(answer, &settings.session, token.reveal(), lifetime_secs)
             }
-            Grant::Tokens { access, access_lifetime_secs, refresh } => Ok(Response::new(LoginResponse {
-                access_token: access.reveal().to_owned(),
-                refresh_token: refresh.reveal().to_owned(),
-                expires_in: access_lifetime_secs,
+            Grant::Tokens(tokens) => Ok(Response::new(LoginResponse {
+                access_token: tokens.access.reveal().to_owned(),
+                refresh_token: tokens.refresh.reveal().to_owned(),
+                expires_in: tokens.access_lifetime_secs,
                 user,
                 // Where the administration is, is no customer's business.
                 admin_path: String::new(),
@@ -62,9 +164,7 @@ impl IdentityService for Api {
     async fn logout(&self, request: Request<LogoutRequest>) -> Result<Response<LogoutResponse>, Status> {
         let settings = &self.app.settings.session;
         // An access token is no session's token, so nothing is found for it and nothing ends.
-        let shown = credential(request.metadata().as_ref(), &settings.cookie_name);
-        let token = shown.map(|(Credential::Session(token) | Credential::Bearer(token))| token);
-        identity::logout(&self.app, &actor(&request), token).await?;
+        identity::logout(&self.app, &actor(&request), token(&request, settings)).await?;
         with_cookie(LogoutResponse {}, settings, "", 0)
     }
 
@@ -106,6 +206,12 @@ impl IdentityService for Api {
         let user = identity::get_user(&self.app, &actor, kind, Id::parse("id", &request.id)?).await?;
         Ok(Response::new(GetUserResponse { user: Some(user_info(user)) }))
     }
+}
+
+/// The token that the caller showed, of whatever kind.
+fn token<'a, T>(request: &'a Request<T>, settings: &Session) -> Option<&'a str> {
+    let shown = credential(request.metadata().as_ref(), &settings.cookie_name);
+    shown.map(|(Credential::Session(token) | Credential::Bearer(token))| token)
 }
 
 fn user_info(user: User) -> UserInfo {

@@ -1,0 +1,130 @@
+//! Refresh tokens: each works once, and none outlives what ends it.
+
+use chrono::TimeDelta;
+use rustbill::{
+    core::{
+        actor::Actor,
+        error::{Kind, Result},
+        identity::{self, Credential, Grant, Tokens, UserKind},
+        secret::Secret,
+    },
+    server::grpc::protocol::rustbill as proto,
+};
+use tonic::Code;
+
+use crate::{
+    on_both,
+    support::{
+        database::TestDatabase,
+        server::{InProcess, channel},
+        world::{PASSWORD, World, at_once, clock_at},
+    },
+};
+use proto::identity::{RefreshTokenRequest, identity_service_client::IdentityServiceClient};
+
+async fn tokens(world: &World, username: &str, password: &str) -> Tokens {
+    let login = identity::login(&world.app, "::1", UserKind::Customer, username, password).await.unwrap();
+    let Grant::Tokens(tokens) = login.grant else { panic!("a customer gets tokens") };
+    tokens
+}
+
+async fn is_known(world: &World, token: &str) -> bool {
+    identity::authenticate(&world.app, Credential::Bearer(token), "::1").await.is_ok()
+}
+
+async fn refresh(world: &World, token: &Secret) -> Result<Tokens> {
+    identity::refresh(&world.app, "::1", token.reveal()).await
+}
+
+on_both! {
+    async fn refresh_tokens_rotate_and_a_used_one_ends_its_family(world: World) {
+        let user = world.customer_user(&world.customer().await).await;
+        let server = InProcess::start(&world).await;
+        let mut client = IdentityServiceClient::new(channel(&server.address).await);
+        let first = tokens(&world, &user.username, PASSWORD).await;
+        let other = tokens(&world, &user.username, PASSWORD).await;
+        let request = |token: &str| RefreshTokenRequest { refresh_token: token.to_owned() };
+        let second = client.refresh_token(request(first.refresh.reveal())).await.unwrap().into_inner();
+        assert_eq!(second.expires_in, 24 * 3600);
+        assert_ne!(second.refresh_token, first.refresh.reveal());
+        assert!(is_known(&world, &second.access_token).await);
+        let reused = client.refresh_token(request(first.refresh.reveal())).await.unwrap_err();
+        assert_eq!(reused.code(), Code::InvalidArgument);
+        assert!(reused.message().contains("used before"), "{reused}");
+        // The one that followed is void, and so is what it gave; another login is not touched.
+        assert_eq!(client.refresh_token(request(&second.refresh_token)).await.unwrap_err().code(), Code::InvalidArgument);
+        assert!(!is_known(&world, &second.access_token).await && !is_known(&world, first.access.reveal()).await);
+        refresh(&world, &other.refresh).await.unwrap();
+        for unknown in ["", "x", "a\0b", other.access.reveal()] {
+            assert_eq!(client.refresh_token(request(unknown)).await.unwrap_err().code(), Code::InvalidArgument);
+        }
+        assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM operation_logs WHERE action = 'user.token_reuse'").await, 1);
+        server.stop().await;
+    }
+
+    async fn a_refresh_token_works_once_also_at_the_same_moment(world: World) {
+        let user = world.customer_user(&world.customer().await).await;
+        let old = tokens(&world, &user.username, PASSWORD).await;
+        let results = at_once(8, |_| {
+            let (app, token) = (world.app.clone(), old.refresh.clone());
+            async move { identity::refresh(&app, "::1", token.reveal()).await }
+        })
+        .await;
+        let given: Vec<&Tokens> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
+        assert_eq!(given.len(), 1);
+        assert!(results.iter().filter_map(|result| result.as_ref().err()).all(|error| error.kind() == Kind::InvalidArgument));
+        assert!(refresh(&world, &given[0].refresh).await.is_err(), "two had the same token: nobody keeps it");
+    }
+
+    async fn no_session_outlives_a_reset_that_it_meets(world: World) {
+        let user = world.customer_user(&world.customer().await).await;
+        let old = tokens(&world, &user.username, PASSWORD).await;
+        let results = at_once(9, |index| {
+            let (app, user, token) = (world.app.clone(), user.clone(), old.refresh.clone());
+            async move {
+                match index {
+                    0 => {
+                        identity::reset_password_of(&app, &Actor::local(), None, user.id, "new password").await.unwrap();
+                        None
+                    }
+                    1 => identity::refresh(&app, "::1", token.reveal()).await.ok(),
+                    _ => match identity::login(&app, "::1", UserKind::Customer, &user.username, PASSWORD).await.ok()?.grant {
+                        Grant::Tokens(tokens) => Some(tokens),
+                        Grant::Session { .. } => None,
+                    },
+                }
+            }
+        })
+        .await;
+        for tokens in results.into_iter().flatten() {
+            assert!(!is_known(&world, tokens.access.reveal()).await);
+            assert!(refresh(&world, &tokens.refresh).await.is_err());
+        }
+    }
+}
+
+async fn refresh_tokens_and_time(database: TestDatabase) {
+    let clock = clock_at("2026-01-01T00:00:00Z");
+    let world = World::with_clock(database, clock.clone()).await;
+    let user = world.customer_user(&world.customer().await).await;
+    let first = tokens(&world, &user.username, PASSWORD).await;
+    clock.advance(TimeDelta::days(29));
+    assert!(!is_known(&world, first.access.reveal()).await, "a day is over");
+    let second = refresh(&world, &first.refresh).await.unwrap();
+    assert!(is_known(&world, second.access.reveal()).await);
+    clock.advance(TimeDelta::days(30));
+    assert_eq!(refresh(&world, &second.refresh).await.unwrap_err().code(), "refresh_token.expired");
+    // A login forgets what ended by itself.
+    tokens(&world, &user.username, PASSWORD).await;
+    assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM refresh_tokens").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_tokens_and_time_sqlite() {
+    refresh_tokens_and_time(TestDatabase::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_tokens_and_time_postgres() {
+    refresh_tokens_and_time(TestDatabase::postgres().await).await;
+}
