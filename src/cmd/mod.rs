@@ -7,10 +7,12 @@
 //! `arguments.rs`, how models are shown in `show.rs`.
 
 mod arguments;
+mod category;
 mod customer;
 mod db;
 mod demo;
 mod failure;
+mod group;
 mod init;
 mod invoice;
 mod order;
@@ -105,6 +107,10 @@ enum Command {
     #[command(subcommand)]
     Product(product::ProductCommand),
     #[command(subcommand)]
+    Group(group::GroupCommand),
+    #[command(subcommand)]
+    Category(category::CategoryCommand),
+    #[command(subcommand)]
     Order(order::OrderCommand),
     #[command(subcommand)]
     Payment(payment::PaymentCommand),
@@ -160,6 +166,8 @@ impl Command {
             Self::Customer(command) => command.run(context).await,
             Self::Plugin(command) => command.run(context).await,
             Self::Product(command) => command.run(context).await,
+            Self::Group(command) => command.run(context).await,
+            Self::Category(command) => command.run(context).await,
             Self::Order(command) => command.run(context).await,
             Self::Payment(command) => command.run(context).await,
             Self::Invoice(command) => command.run(context).await,

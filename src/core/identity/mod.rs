@@ -4,6 +4,7 @@
 //! access token and a refresh token.
 
 mod bootstrap;
+mod customer_store;
 mod model;
 mod operations;
 pub mod password;
@@ -12,6 +13,7 @@ mod token;
 
 pub use self::{
     bootstrap::{Bootstrapped, bootstrap},
+    customer_store::{release_name, remove_customer, revoke_customer},
     model::{AdminRole, User, UserKind},
     operations::{
         Credential, Grant, Login, NewUser, UserFilter, authenticate, create_user, get_user, list_users, login, logout,
