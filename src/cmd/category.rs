@@ -94,11 +94,8 @@ impl CategoryCommand {
                 print(context, &categories::get(context.app().await?, id).await?)
             }
             Self::Create(create) => {
-                let new = NewCategory {
-                    name: create.name,
-                    description: create.description,
-                    sort_order: create.sort_order,
-                };
+                let new =
+                    NewCategory { name: create.name, description: create.description, sort_order: create.sort_order };
                 print(context, &categories::create(context.app().await?, &context.actor, &new).await?)
             }
             Self::Update(update) => {

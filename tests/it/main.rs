@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod architecture;
+mod catalogue;
 mod cli;
+mod customers;
 mod database;
 mod demo;
 mod identity;
@@ -14,6 +16,8 @@ mod outbox;
 mod payments;
 mod plugins;
 mod plugins_engine;
+mod products;
+mod products_batch;
 mod provisioning;
 mod start;
 mod support;

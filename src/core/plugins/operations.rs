@@ -109,12 +109,7 @@ pub(crate) async fn usable(source: impl Source<'_>, id: Id, kinds: &[Kind], fiel
 }
 
 /// The interface in `field`, of one of these kinds, for calls where a disabled one counts as unknown.
-pub(crate) async fn enabled(
-    source: impl Source<'_>,
-    id: Id,
-    kinds: &[Kind],
-    field: &str,
-) -> Result<Interface> {
+pub(crate) async fn enabled(source: impl Source<'_>, id: Id, kinds: &[Kind], field: &str) -> Result<Interface> {
     let interface = find(source, id).await?;
     require_kind(&interface, kinds, field)?;
     if !interface.enabled {

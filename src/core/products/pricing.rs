@@ -109,7 +109,21 @@ mod tests {
         for good in ["1", "1.3", "0.0001", "1000", "1000.0000", "007.5"] {
             assert!(Markup::parse("markup_ratio", good).is_ok(), "{good}");
         }
-        for bad in ["", "0", "0.0000", "-1", "+1", "1.", ".5", "1.00001", "1000.0001", "1e3", "x", " 1", "99999999999999999999999999999999999"] {
+        for bad in [
+            "",
+            "0",
+            "0.0000",
+            "-1",
+            "+1",
+            "1.",
+            ".5",
+            "1.00001",
+            "1000.0001",
+            "1e3",
+            "x",
+            " 1",
+            "99999999999999999999999999999999999",
+        ] {
             let error = Markup::parse("markup_ratio", bad).unwrap_err();
             assert_eq!(error.code(), "product.markup_ratio", "{bad}");
             assert!(error.to_string().contains("markup_ratio"), "{error}");
@@ -118,9 +132,13 @@ mod tests {
 
     #[test]
     fn the_price_is_rounded_once_and_away_from_zero() {
-        for (cost, ratio, price) in
-            [("10.00", "1.3", "13.00"), ("0.35", "1.3", "0.46"), ("0.05", "0.1", "0.01"), ("0.04", "0.1", "0.00"), ("9.99", "1.2345", "12.33")]
-        {
+        for (cost, ratio, price) in [
+            ("10.00", "1.3", "13.00"),
+            ("0.35", "1.3", "0.46"),
+            ("0.05", "0.1", "0.01"),
+            ("0.04", "0.1", "0.00"),
+            ("9.99", "1.2345", "12.33"),
+        ] {
             let ratio = Markup::parse("markup_ratio", ratio).unwrap();
             assert_eq!(product("1.00", cost, &[]).repriced(ratio).unwrap().price, money(price), "{cost}");
         }

@@ -47,13 +47,7 @@ pub struct UpstreamItem {
 /// # Errors
 /// `batch.size`; InvalidArgument for an interface that can't be used and for fields that break their rules, naming the
 /// item; NotFound for an unknown interface or group; PermissionDenied for others.
-pub async fn import(
-    app: &App,
-    actor: &Actor,
-    interface: Id,
-    group: Option<Id>,
-    items: &[UpstreamItem],
-) -> Result<u32> {
+pub async fn import(app: &App, actor: &Actor, interface: Id, group: Option<Id>, items: &[UpstreamItem]) -> Result<u32> {
     actor.require(Permission::Admin)?;
     check_size("items", items.len())?;
     let at = app.clock.now();
@@ -268,7 +262,8 @@ mod tests {
         let specs: Specs = [("region", "eu"), ("cpu_cores", "2")].map(|(k, v)| (k.into(), v.into())).into();
         assert_eq!((flat.name.as_str(), &flat.specs), ("S", &specs));
         assert_eq!(flat.cost.unwrap().to_string(), "5.01");
-        let mapped = one(json!({ "name": "S", "specs": { "region": "eu", "cpu_cores": "2" }, "price_per_month": 5 })).unwrap();
+        let mapped =
+            one(json!({ "name": "S", "specs": { "region": "eu", "cpu_cores": "2" }, "price_per_month": 5 })).unwrap();
         assert_eq!((&mapped.specs, mapped.cost.unwrap().to_string().as_str()), (&specs, "5.00"));
     }
 

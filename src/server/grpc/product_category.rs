@@ -49,11 +49,7 @@ impl ProductCategoryService for Api {
     ) -> Result<Response<CreateProductCategoryResponse>, Status> {
         let actor = actor(&request);
         let request = request.into_inner();
-        let new = NewCategory {
-            name: request.name,
-            description: request.description,
-            sort_order: request.sort_order,
-        };
+        let new = NewCategory { name: request.name, description: request.description, sort_order: request.sort_order };
         let category = categories::create(&self.app, &actor, &new).await?;
         Ok(Response::new(CreateProductCategoryResponse { category: Some(category_info(category)) }))
     }
@@ -65,11 +61,8 @@ impl ProductCategoryService for Api {
         let actor = actor(&request);
         let request = request.into_inner();
         let id = Id::parse("id", &request.id)?;
-        let change = CategoryUpdate {
-            name: request.name,
-            description: request.description,
-            sort_order: request.sort_order,
-        };
+        let change =
+            CategoryUpdate { name: request.name, description: request.description, sort_order: request.sort_order };
         let category = categories::update(&self.app, &actor, id, &change).await?;
         Ok(Response::new(UpdateProductCategoryResponse { category: Some(category_info(category)) }))
     }
