@@ -325,7 +325,9 @@ CREATE TABLE event_queue (
     status TEXT NOT NULL CHECK (status IN ('pending', 'processing', 'done', 'failed')),
     order_id UUID,
     subject_id UUID NOT NULL,
+    -- How often it was claimed, and how often its handler failed: a crash of ours is no failure of a provider.
     attempts BIGINT NOT NULL CHECK (attempts >= 0),
+    failures BIGINT NOT NULL CHECK (failures >= 0),
     available_at TIMESTAMPTZ NOT NULL,
     claimed_by UUID,
     claimed_until TIMESTAMPTZ,

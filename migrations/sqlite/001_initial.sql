@@ -340,7 +340,9 @@ CREATE TABLE event_queue (
     status TEXT NOT NULL CHECK (status IN ('pending', 'processing', 'done', 'failed')),
     order_id TEXT,
     subject_id TEXT NOT NULL,
+    -- How often it was claimed, and how often its handler failed: a crash of ours is no failure of a provider.
     attempts INTEGER NOT NULL CHECK (attempts >= 0),
+    failures INTEGER NOT NULL CHECK (failures >= 0),
     available_at TEXT NOT NULL CHECK (length(available_at) = 27),
     claimed_by TEXT,
     claimed_until TEXT CHECK (length(claimed_until) = 27),

@@ -12,7 +12,10 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::core::error::{Error, Result};
+use crate::core::{
+    error::{Error, Result},
+    text::shown,
+};
 
 /// An identifier. `UUID` on PostgreSQL; on SQLite its 36 characters, so that an operator can read the file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,7 +40,7 @@ impl Id {
             return Err(Error::invalid("id.missing", format!("`{field}` is missing, expected a UUID")));
         }
         if text.len() != HYPHENATED_LENGTH {
-            let shown: String = text.chars().take(HYPHENATED_LENGTH).collect();
+            let shown = shown(text, HYPHENATED_LENGTH);
             return Err(Error::invalid("id.malformed", format!("`{field}` is `{shown}`, expected a UUID")));
         }
         Uuid::from_str(text)

@@ -11,7 +11,10 @@ use sqlx::{
     sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef},
 };
 
-use crate::core::error::{Error, Result};
+use crate::core::{
+    error::{Error, Result},
+    text::{SHOWN_MAX, shown},
+};
 
 /// Decimals of every amount.
 pub const DECIMALS: u32 = 2;
@@ -52,7 +55,7 @@ impl Money {
                 Sign::NotNegative => "an amount such as `29.00`",
                 Sign::Any => "an amount such as `29.00` or `-5.00`",
             };
-            Error::invalid("money.malformed", format!("`{field}` is `{}`, expected {example}", shown(text)))
+            Error::invalid("money.malformed", format!("`{field}` is `{}`, expected {example}", shown(text, SHOWN_MAX)))
         };
         let digits = match text.strip_prefix('-') {
             Some(rest) if sign == Sign::Any => rest,
@@ -173,22 +176,15 @@ fn minor_of(amount: Decimal) -> Option<i64> {
     (amount.checked_mul(Decimal::ONE_HUNDRED)?).to_i64()
 }
 
-/// What an error shows of a text that may be a megabyte long.
-fn shown(text: &str) -> String {
-    const SHOWN_MAX: usize = 40;
-    if text.chars().count() <= SHOWN_MAX {
-        text.to_owned()
-    } else {
-        text.chars().take(SHOWN_MAX).chain(['…']).collect()
-    }
-}
-
 fn out_of_range(amount: Decimal) -> Error {
     Error::invalid("money.out_of_range", format!("the amount `{amount}` has more than 12 digits"))
 }
 
 fn out_of_range_text(field: &str, text: &str) -> Error {
-    Error::invalid("money.out_of_range", format!("`{field}` is `{}`, amounts have at most 12 digits", shown(text)))
+    Error::invalid(
+        "money.out_of_range",
+        format!("`{field}` is `{}`, amounts have at most 12 digits", shown(text, SHOWN_MAX)),
+    )
 }
 
 impl fmt::Display for Money {

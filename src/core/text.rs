@@ -7,6 +7,31 @@ pub const NAME_MAX: usize = 200;
 /// Characters of a description, a note, a reply.
 pub const NOTE_MAX: usize = 10_000;
 
+/// What an error shows of a text that may be a megabyte long: the first `max` characters, without what would act on a
+/// terminal.
+#[must_use]
+pub fn shown(text: &str, max: usize) -> String {
+    let mut shown = printable(text.get(..text.floor_char_boundary(max * 4)).unwrap_or(text));
+    if let Some((end, _)) = shown.char_indices().nth(max) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    shown
+}
+
+/// A text without control characters, except line breaks and tabs.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|&character| is_printable(character)).collect()
+}
+
+fn is_printable(character: char) -> bool {
+    !character.is_control() || matches!(character, '\n' | '\r' | '\t')
+}
+
+/// Characters of a value that an error shows.
+pub const SHOWN_MAX: usize = 40;
+
 /// A field that must have content: trimmed, at most `max` characters, without control characters.
 ///
 /// # Errors
@@ -33,7 +58,7 @@ pub fn optional(field: &str, text: &str, max: usize) -> Result<String> {
         ));
     }
     // PostgreSQL can't store NUL, and a terminal would act on the others.
-    if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t')) {
+    if !text.chars().all(is_printable) {
         return Err(Error::invalid("text.control", format!("`{field}` holds control characters")));
     }
     Ok(text.to_owned())
@@ -122,7 +147,7 @@ macro_rules! text_enum {
                 match text {
                     $($word => Ok(Self::$variant),)+
                     other => {
-                        let shown: String = other.chars().take(40).collect();
+                        let shown = $crate::core::text::shown(other, $crate::core::text::SHOWN_MAX);
                         Err($crate::core::error::Error::invalid(
                             "enum.unknown",
                             format!(concat!("`", $field, "` is `{}`, expected one of: {}"), shown, [$($word),+].join(", ")),
@@ -184,6 +209,13 @@ mod tests {
         for bad in ["", "ann", "@example.com", "ann@", "ann@host", "a b@example.com", "ann@example..com", "a@b@c.d"] {
             assert!(email("email", bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_shown_is_cut_between_characters() {
+        assert_eq!(shown("short", 40), "short");
+        assert_eq!(shown(&"é".repeat(100), 3), "ééé…");
+        assert_eq!(shown("a\0b\u{1b}[2J", 40), "ab[2J");
     }
 
     #[test]

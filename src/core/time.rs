@@ -16,7 +16,10 @@ use sqlx::{
     sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef},
 };
 
-use crate::core::error::{Error, Result};
+use crate::core::{
+    error::{Error, Result},
+    text::shown,
+};
 
 /// A moment in UTC, cut to microseconds, which is what PostgreSQL keeps.
 ///
@@ -172,13 +175,12 @@ impl Clock {
 pub fn parse_date(field: &str, text: &str) -> Result<NaiveDate> {
     const LENGTH: usize = 10;
     let malformed = || {
-        let shown: String = text.chars().take(LENGTH).collect();
+        let shown = shown(text, LENGTH);
         Error::invalid("date.malformed", format!("`{field}` is `{shown}`, expected a day such as `2026-01-31`"))
     };
-    if text.len() != LENGTH {
-        return Err(malformed());
-    }
-    NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| malformed())
+    // chrono also takes signs, blanks and single digits; only what it would write itself is taken here.
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| malformed())?;
+    if date.to_string() == text && text.len() == LENGTH { Ok(date) } else { Err(malformed()) }
 }
 
 /// `start` plus `months`, keeping the day of the month where that month has it, else its last day.
@@ -207,7 +209,17 @@ mod tests {
     #[test]
     fn only_plain_days_are_read() {
         assert!(parse_date("due", "2026-02-28").is_ok());
-        for text in ["", "2026-2-28", "2026-02-30", "28-02-2026", "2026-02-28T00", "２０２６-0"] {
+        for text in [
+            "",
+            "2026-2-28",
+            "2026-02-30",
+            "28-02-2026",
+            "2026-02-28T00",
+            "２０２６-0",
+            "+99999-1-1",
+            "-001-01-01",
+            " 2026-1-31",
+        ] {
             assert!(parse_date("due", text).unwrap_err().to_string().contains("`due`"), "{text}");
         }
     }

@@ -12,7 +12,12 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use tokio::{sync::Semaphore, time::Instant};
+use bytes::BytesMut;
+use futures::StreamExt as _;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 use tracing::Instrument as _;
@@ -21,8 +26,13 @@ use super::{BODY_MAX_BYTES, status};
 
 /// How long a client may take to send its request.
 const BODY_READ_MAX: Duration = Duration::from_secs(20);
-/// Bodies that are read at once: bounds the memory that slow clients hold, without taking places from others.
-const BODIES_READ_MAX: usize = 128;
+/// Requests that are read, wait or are worked on at once; further ones are turned away.
+const REQUESTS_MAX: usize = 2048;
+/// Bytes that any request may hold while it waits. Larger bodies share [`LARGE_BODIES_MAX`] places, so that memory is
+/// bounded and clients that send slowly keep nobody from sending little.
+const SMALL_BODY_BYTES: usize = 64 * 1024;
+/// Larger bodies that are held at once.
+const LARGE_BODIES_MAX: usize = 32;
 /// Services whose clients wait for an answer before they have sent everything.
 const STREAMING: &str = "/grpc.reflection.";
 
@@ -30,7 +40,8 @@ const STREAMING: &str = "/grpc.reflection.";
 #[derive(Clone)]
 pub(super) struct Admission {
     places: Arc<Semaphore>,
-    readers: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+    large_bodies: Arc<Semaphore>,
     running: TaskTracker,
 }
 
@@ -38,7 +49,8 @@ impl Admission {
     pub(super) fn new(places: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS))),
-            readers: Arc::new(Semaphore::new(BODIES_READ_MAX)),
+            requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
             running: TaskTracker::new(),
         }
     }
@@ -49,17 +61,30 @@ impl Admission {
         self.running.wait().await;
     }
 
-    async fn read(&self, request: Request) -> Result<Request, Status> {
+    /// Reads the body, with the place that a large one takes until it was worked on.
+    async fn read(&self, request: Request) -> Result<(Request, Option<OwnedSemaphorePermit>), Status> {
         let (parts, body) = request.into_parts();
-        let _reader = self.readers.acquire().await;
-        match tokio::time::timeout(BODY_READ_MAX, axum::body::to_bytes(body, BODY_MAX_BYTES)).await {
-            Ok(Ok(bytes)) => Ok(Request::from_parts(parts, Body::from(bytes))),
-            Ok(Err(cause)) => {
-                tracing::debug!(%cause, "a request's body can't be read");
-                Err(Status::invalid_argument(format!(
-                    "the request can't be read, or is larger than {BODY_MAX_BYTES} bytes"
-                )))
+        let reading = async {
+            let mut frames = body.into_data_stream();
+            let mut read = BytesMut::new();
+            let mut place = None;
+            while let Some(frame) = frames.next().await {
+                let frame = frame.map_err(|cause| {
+                    tracing::debug!(%cause, "a request's body can't be read");
+                    Status::invalid_argument("the request can't be read")
+                })?;
+                if read.len() + frame.len() > BODY_MAX_BYTES {
+                    return Err(Status::invalid_argument(format!("the request is larger than {BODY_MAX_BYTES} bytes")));
+                }
+                if place.is_none() && read.len() + frame.len() > SMALL_BODY_BYTES {
+                    place = Arc::clone(&self.large_bodies).acquire_owned().await.ok();
+                }
+                read.extend_from_slice(&frame);
             }
+            Ok((read.freeze(), place))
+        };
+        match tokio::time::timeout(BODY_READ_MAX, reading).await {
+            Ok(read) => read.map(|(bytes, place)| (Request::from_parts(parts, Body::from(bytes)), place)),
             Err(_) => Err(Status::deadline_exceeded(format!(
                 "the request did not arrive within {} s",
                 BODY_READ_MAX.as_secs()
@@ -70,11 +95,14 @@ impl Admission {
 
 /// The layer.
 pub(super) async fn detach(State(admission): State<Admission>, request: Request, next: Next) -> Response {
-    let request = if request.uri().path().starts_with(STREAMING) {
-        request
+    let Ok(_request) = Arc::clone(&admission.requests).try_acquire_owned() else {
+        return Status::unavailable("the server has too many requests, try again later").into_http();
+    };
+    let (request, large_body) = if request.uri().path().starts_with(STREAMING) {
+        (request, None)
     } else {
         match admission.read(request).await {
-            Ok(request) => request,
+            Ok(read) => read,
             Err(status) => return status.into_http(),
         }
     };
@@ -86,7 +114,7 @@ pub(super) async fn detach(State(admission): State<Admission>, request: Request,
     let work = async move {
         let started = Instant::now();
         let response = next.run(request).await;
-        drop(place);
+        drop((place, large_body));
         tracing::debug!(elapsed_ms = started.elapsed().as_millis(), status = %status::of_response(&response), "done");
         response
     };

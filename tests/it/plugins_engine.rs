@@ -139,7 +139,7 @@ async fn calls_hosts_and_reuses_its_worker() {
     assert_eq!(bench.engine.idle_workers(), 1, "script errors do not cost the worker");
     bench.engine.shutdown().await;
     assert_eq!(bench.engine.idle_workers(), 0);
-    assert!(matches!(bench.send("1").await, Err(CallError::Crashed(_))));
+    assert!(matches!(bench.send("1").await, Err(CallError::Unavailable(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,7 +262,7 @@ async fn missing_program_is_an_error() {
     let config = EngineConfig::new("/nonexistent/rustbill");
     let engine = Engine::start(config, Arc::new(FakeHost::default()));
     let result = engine.inspect(Kind::Notifier, "n", &notifier("1")).await;
-    let Err(InspectError::Engine(CallError::Crashed(why))) = result else {
+    let Err(InspectError::Engine(CallError::Unavailable(why))) = result else {
         panic!("{result:?}");
     };
     assert!(why.contains("/nonexistent/rustbill"), "{why}");

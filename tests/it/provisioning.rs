@@ -133,6 +133,70 @@ on_both! {
         assert_eq!(world.balance(customer.id).await, "0.00");
     }
 
+    async fn what_a_provider_says_is_stored_whatever_it_holds(world: World) {
+        world.write_plugin("provider-instant.rn", include_str!("scripts/provider-instant.rn"));
+        let provider = world.interface("provider-instant.rn", json!({ "refuse": "NUL" })).await;
+        let customer = world.customer().await;
+        world.top_up(customer.id, "29.00").await;
+        let order = world.order(&customer, &world.product(&provider).await).await;
+        settlement::pay_order(&world.app, &world.admin, order.id, None).await.unwrap();
+        world.start_worker();
+        let order = world.until_order_is(order.id, OrderStatus::Cancelled).await;
+        assert!(order.status_reason.contains("sold out"), "{}", order.status_reason);
+        assert_eq!(world.balance(customer.id).await, "29.00");
+    }
+
+    async fn an_answer_without_a_server_that_runs_is_no_server(world: World) {
+        world.write_plugin("provider-instant.rn", include_str!("scripts/provider-instant.rn"));
+        let provider = world.interface("provider-instant.rn", json!({ "status": "failed" })).await;
+        let customer = world.customer().await;
+        world.top_up(customer.id, "29.00").await;
+        let order = world.order(&customer, &world.product(&provider).await).await;
+        settlement::pay_order(&world.app, &world.admin, order.id, None).await.unwrap();
+        world.start_worker();
+        wait::until("the answer was refused", async || {
+            world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM event_queue WHERE event_type = 'order_paid' AND failures >= 1").await == 1
+        })
+        .await;
+        assert_eq!(world.order_state(order.id).await.status, OrderStatus::Provisioning);
+        // The last failure that is allowed: the server that may be there is given back before the money is.
+        let mut tx = world.db().begin().await.unwrap();
+        tx.q("UPDATE event_queue SET failures = $1, available_at = $2 WHERE event_type = 'order_paid' AND status = 'pending'")
+            .bind(rustbill::core::outbox::FAILURES_MAX - 1)
+            .bind(world.app.clock.now())
+            .execute()
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        world.until_order_is(order.id, OrderStatus::Cancelled).await;
+        assert_eq!(world.balance(customer.id).await, "29.00");
+        assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM plugin_state").await, 0, "the provider has no server left");
+    }
+
+    async fn a_paid_order_is_never_given_up(world: World) {
+        world.write_plugin("provider-instant.rn", include_str!("scripts/provider-instant.rn"));
+        let provider = world.interface("provider-instant.rn", json!({ "gate": "http://127.0.0.1:9/", "stuck": "yes" })).await;
+        let customer = world.customer().await;
+        world.top_up(customer.id, "29.00").await;
+        let order = world.order(&customer, &world.product(&provider).await).await;
+        settlement::pay_order(&world.app, &world.admin, order.id, None).await.unwrap();
+        let mut tx = world.db().begin().await.unwrap();
+        let failures = rustbill::core::outbox::FAILURES_MAX + 5;
+        tx.q("UPDATE event_queue SET failures = $1 WHERE event_type = 'order_paid'").bind(failures).execute().await.unwrap();
+        tx.commit().await.unwrap();
+        world.start_worker();
+        // Neither making the server nor giving it back can be brought to an end: nothing is certain, so nothing is booked.
+        wait::until("it failed once more", async || {
+            world
+                .count("SELECT CAST(COUNT(*) AS BIGINT) FROM event_queue WHERE event_type = 'order_paid' AND status = 'pending' AND last_error <> ''")
+                .await
+                == 1
+        })
+        .await;
+        assert_eq!(world.order_state(order.id).await.status, OrderStatus::Provisioning);
+        assert_eq!(world.balance(customer.id).await, "0.00");
+    }
+
     async fn a_notifier_that_fails_is_tried_again_and_the_others_hear_once(world: World) {
         let (good, bad) = (Receiver::start().await, Receiver::start().await);
         bad.answer_with(500);

@@ -24,15 +24,7 @@ pub(crate) async fn find(source: impl Source<'_>, id: Id) -> Result<Option<Custo
 /// # Errors
 /// NotFound.
 pub async fn lock(tx: &mut Tx, id: Id) -> Result<Customer> {
-    let customer = tx
-        .q_for_update(
-            "SELECT id, name, contact_person, email, phone, company, notes, balance, credit_limit, is_active, \
-             can_create_api_keys, created_at, updated_at FROM customers WHERE id = $1",
-        )
-        .bind(id)
-        .lock()
-        .opt()
-        .await?;
+    let customer = tx.q_for_update(SELECT).push_bind(" WHERE id = ", id).lock().opt().await?;
     customer.ok_or_else(|| Error::not_found("customer", id))
 }
 

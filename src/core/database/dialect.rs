@@ -38,6 +38,11 @@ impl<'e> LockingQuery<'e> {
         Self { query: self.query.bind(value), ..self }
     }
 
+    /// As [`Query::push_bind`].
+    pub fn push_bind(self, sql: &'static str, value: impl super::Bind) -> Self {
+        Self { query: self.query.push_bind(sql, value), ..self }
+    }
+
     /// The finished query.
     pub fn lock(self) -> Query<'e> {
         self.query.push(self.suffix)

@@ -1,9 +1,15 @@
 //! The schema's versions. Two folders with the same numbers, compiled into the binary.
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{
+    Connection as _, PgConnection,
+    migrate::{MigrateError, Migrator},
+};
 
-use super::{Database, Location, Pools, connect::lock_file};
+use super::{Database, Location, Pools, connect::lock_file, failure::failed};
 use crate::core::error::{Error, Result};
+
+/// The time limits of PostgreSQL's sessions, lifted.
+const UNLIMITED: [(&str, &str); 2] = [("statement_timeout", "0"), ("lock_timeout", "0")];
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -107,7 +113,14 @@ impl Database {
 
     async fn run_migrations(&self) -> Result<()> {
         let done = match &self.pools {
-            Pools::Postgres(pool) => POSTGRES.run(pool).await,
+            // On a connection of its own: the time limits of the others would cut a long step short, and the wait for
+            // another server that is at work.
+            Pools::Postgres(pool) => {
+                match PgConnection::connect_with(&pool.connect_options().as_ref().clone().options(UNLIMITED)).await {
+                    Ok(mut connection) => POSTGRES.run(&mut connection).await,
+                    Err(cause) => return Err(failed(cause)),
+                }
+            }
             Pools::Sqlite { write, .. } => SQLITE.run(write).await,
         };
         done.map_err(|cause| match cause {

@@ -91,13 +91,20 @@ pub struct Query<'e> {
 
 /// Runs one of sqlx's fetching methods on whatever the query runs on.
 macro_rules! run {
-    ($query:expr, $make:expr, $method:ident) => {{
+    ($query:expr, $make:expr, $method:ident) => {
+        run!($query, $make, $method, |found| found)
+    };
+    ($query:expr, $make:expr, $method:ident, |$found:ident| $value:expr) => {{
         let (target, sql) = $query.ready()?;
         let result = match target {
-            Target::PostgresPool(pool, arguments) => $make(sql, arguments).$method(pool).await,
-            Target::Postgres(connection, arguments) => $make(sql, arguments).$method(connection).await,
-            Target::SqlitePool(pool, arguments) => $make(sql, arguments).$method(pool).await,
-            Target::Sqlite(connection, arguments) => $make(sql, arguments).$method(connection).await,
+            Target::PostgresPool(pool, arguments) => $make(sql, arguments).$method(pool).await.map(|$found| $value),
+            Target::Postgres(connection, arguments) => {
+                $make(sql, arguments).$method(connection).await.map(|$found| $value)
+            }
+            Target::SqlitePool(pool, arguments) => $make(sql, arguments).$method(pool).await.map(|$found| $value),
+            Target::Sqlite(connection, arguments) => {
+                $make(sql, arguments).$method(connection).await.map(|$found| $value)
+            }
         };
         result.map_err(failed)
     }};
@@ -167,22 +174,7 @@ impl<'e> Query<'e> {
     /// # Errors
     /// See [`super::failure`].
     pub async fn execute(self) -> Result<u64> {
-        let (target, sql) = self.ready()?;
-        match target {
-            Target::PostgresPool(pool, arguments) => {
-                sqlx::query_with(sql, arguments).execute(pool).await.map(|done| done.rows_affected())
-            }
-            Target::Postgres(connection, arguments) => {
-                sqlx::query_with(sql, arguments).execute(connection).await.map(|done| done.rows_affected())
-            }
-            Target::SqlitePool(pool, arguments) => {
-                sqlx::query_with(sql, arguments).execute(pool).await.map(|done| done.rows_affected())
-            }
-            Target::Sqlite(connection, arguments) => {
-                sqlx::query_with(sql, arguments).execute(connection).await.map(|done| done.rows_affected())
-            }
-        }
-        .map_err(failed)
+        run!(self, sqlx::query_with, execute, |done| done.rows_affected())
     }
 
     /// Runs a change that must touch exactly one row.

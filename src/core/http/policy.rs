@@ -52,6 +52,8 @@ fn is_special_v4(address: Ipv4Addr) -> bool {
         // Benchmarking (RFC 2544) and protocol assignments (RFC 6890).
         || (a == 198 && (b == 18 || b == 19))
         || (a == 192 && b == 0)
+        // Where Azure answers its virtual machines, beside the link-local address.
+        || address == Ipv4Addr::new(168, 63, 129, 16)
 }
 
 fn is_special_v6(address: Ipv6Addr) -> bool {
@@ -64,6 +66,8 @@ fn is_special_v6(address: Ipv6Addr) -> bool {
         // Documentation, and the prefixes that carry an IPv4 address inside (NAT64, 6to4, Teredo).
         || (first == 0x2001 && (second == 0x0db8 || second == 0))
         || first == 0x2002
+        // Site-local, deprecated and still routed in places (RFC 3879).
+        || first & 0xffc0 == 0xfec0
         || (first == 0x64 && second == 0xff9b)
         || address.to_ipv4().is_some()
 }
@@ -91,6 +95,8 @@ mod tests {
             "::127.0.0.1",
             "64:ff9b::7f00:1",
             "2002:7f00:1::",
+            "fec0::1",
+            "168.63.129.16",
             "255.255.255.255",
             "224.0.0.1",
         ] {

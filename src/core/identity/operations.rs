@@ -107,7 +107,7 @@ pub async fn login(app: &App, source: &str, kind: UserKind, username: &str, pass
         return Err(Error::denied("login.disabled", "this user is disabled"));
     }
     let upgraded =
-        if password::is_outdated(&password_hash) { Some(password::hash("password", password).await?) } else { None };
+        if password::is_outdated(&password_hash) { Some(password::hash_as_it_is(password).await?) } else { None };
 
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;

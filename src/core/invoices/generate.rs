@@ -11,7 +11,7 @@ use crate::core::{
     actor::{Actor, Permission},
     app::App,
     customers,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     id::Id,
     money::Money,
     orders,
@@ -32,7 +32,8 @@ const PERIOD_DAYS_MAX: i64 = 3660;
 /// Returns the number of invoices.
 ///
 /// # Errors
-/// `invoice.period` for a period that is empty or too long.
+/// `invoice.period` for a period that is empty or too long; `invoice.incomplete` when some customers could not be billed,
+/// after all others were: the log names each, and the next run tries them again.
 pub async fn generate(app: &App, actor: &Actor, start: NaiveDate, end: NaiveDate) -> Result<u32> {
     actor.require(Permission::Admin)?;
     if start > end || (end - start).num_days() > PERIOD_DAYS_MAX {
@@ -42,17 +43,32 @@ pub async fn generate(app: &App, actor: &Actor, start: NaiveDate, end: NaiveDate
         ));
     }
     let after_end = Timestamp::new((end + TimeDelta::days(1)).and_time(NaiveTime::MIN).and_utc());
-    let mut count = 0;
+    let (mut count, mut failures) = (0, 0_u32);
     let mut after: Option<Id> = None;
     loop {
         let batch = orders::store::customers_to_invoice(&app.database, after_end, after, CUSTOMERS_BATCH).await?;
-        let Some(last) = batch.last() else { return Ok(count) };
+        let Some(last) = batch.last() else { break };
         after = Some(*last);
         for customer in batch {
-            let made = app.database.retry(|| generate_for(app, actor, customer, start, end, after_end)).await?;
-            count += u32::from(made);
+            match app.database.retry(|| generate_for(app, actor, customer, start, end, after_end)).await {
+                Ok(made) => count += u32::from(made),
+                // One customer must not keep the others from their invoices; a database that is away stops them all.
+                Err(error) if error.kind() != Kind::Unavailable => {
+                    tracing::error!(%customer, %error, "a customer could not be billed");
+                    failures += 1;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
+    if failures == 0 {
+        return Ok(count);
+    }
+    Err(Error::internal(
+        "invoice.incomplete",
+        format!("{count} invoices were made, {failures} customers could not be billed"),
+    )
+    .hint("the log names them; the next run tries them again"))
 }
 
 /// The invoice of one customer; says whether there was anything to bill.

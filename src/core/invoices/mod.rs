@@ -8,6 +8,7 @@ mod model;
 mod operations;
 pub(crate) mod store;
 
+pub(crate) use self::operations::is_visible;
 pub use self::{
     generate::generate,
     model::{Invoice, InvoiceItem, InvoiceStatus},

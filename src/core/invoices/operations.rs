@@ -189,7 +189,7 @@ pub async fn issue(app: &App, actor: &Actor, id: Id) -> Result<Invoice> {
     invoice.status.check_move(InvoiceStatus::Issued)?;
     let number = number(at.year(), store::next_number(&mut tx, at.year()).await?);
     store::set_issued(&mut tx, at, id, &number).await?;
-    let invoice = Invoice {
+    let mut invoice = Invoice {
         status: InvoiceStatus::Issued,
         invoice_number: Some(number),
         issued_at: Some(at),
@@ -197,6 +197,11 @@ pub async fn issue(app: &App, actor: &Actor, id: Id) -> Result<Invoice> {
         items: store::items(&mut tx, id).await?,
         ..invoice
     };
+    // Nothing to pay is paid.
+    if invoice.total_amount == invoice.paid_amount {
+        store::set_paid(&mut tx, at, &invoice).await?;
+        invoice = Invoice { status: InvoiceStatus::Paid, paid_at: Some(at), ..invoice };
+    }
     announce(&mut tx, at, &invoice).await?;
     record(&mut tx, at, actor, "invoice.issue", &invoice).await?;
     tx.commit().await?;
@@ -276,8 +281,13 @@ pub async fn get(app: &App, actor: &Actor, id: Id) -> Result<Invoice> {
     actor.require(Permission::Authenticated)?;
     let invoice = store::find(&app.database, id).await?.ok_or_else(|| Error::not_found("invoice", id))?;
     actor.require_customer(invoice.customer_id)?;
-    if invoice.status == InvoiceStatus::Draft && actor.scope()? != Scope::All {
-        return Err(Error::not_found("invoice", id));
-    }
-    Ok(invoice)
+    if is_visible(actor, &invoice)? { Ok(invoice) } else { Err(Error::not_found("invoice", id)) }
+}
+
+/// Whether an invoice exists for this actor: a draft does not for its customer.
+///
+/// # Errors
+/// Unauthenticated for nobody.
+pub(crate) fn is_visible(actor: &Actor, invoice: &Invoice) -> Result<bool> {
+    Ok(invoice.status != InvoiceStatus::Draft || actor.scope()? == Scope::All)
 }

@@ -38,15 +38,7 @@ pub(super) async fn items(source: impl Source<'_>, invoice: Id) -> Result<Vec<In
 /// # Errors
 /// NotFound.
 pub(crate) async fn lock(tx: &mut Tx, id: Id) -> Result<Invoice> {
-    let invoice = tx
-        .q_for_update(
-            "SELECT id, customer_id, invoice_number, billing_period_start, billing_period_end, amount, tax_amount, total_amount, \
-             paid_amount, currency, status, due_date, notes, issued_at, paid_at, created_at, updated_at FROM invoices WHERE id = $1",
-        )
-        .bind(id)
-        .lock()
-        .opt()
-        .await?;
+    let invoice = tx.q_for_update(SELECT).push_bind(" WHERE id = ", id).lock().opt().await?;
     invoice.ok_or_else(|| Error::not_found("invoice", id))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::text::{Subject, compose};
@@ -29,21 +30,25 @@ pub fn is_delivery(claim: &Claim) -> bool {
 
 /// Who listens to an event. Asked outside of any transaction, since it calls scripts.
 async fn listeners(app: &App, event: EventType) -> Result<Vec<Interface>> {
-    let mut listening = Vec::new();
-    for interface in plugins::store::interfaces(&app.database, Some(Kind::Notifier.as_db().to_owned())).await? {
-        if !interface.enabled {
-            continue;
-        }
-        match app.plugins.call_json(&interface, "supported_events", json!({})).await {
-            Ok(answer) if hears(&answer, event) => listening.push(interface),
-            Ok(_) => {}
-            // One notifier that is broken must not keep the others from hearing.
-            Err(error) => {
-                tracing::warn!(notifier = %interface.display_name, %error, "a notifier could not be asked for its events");
-            }
+    let asked = plugins::store::interfaces(&app.database, Some(Kind::Notifier.as_db().to_owned()))
+        .await?
+        .into_iter()
+        .filter(|interface| interface.enabled)
+        .map(|interface| listens(app, event, interface));
+    // All at once, so that one that is slow keeps nobody waiting longer than it must.
+    Ok(join_all(asked).await.into_iter().flatten().collect())
+}
+
+/// The notifier, if it listens to the event.
+async fn listens(app: &App, event: EventType, interface: Interface) -> Option<Interface> {
+    match app.plugins.call_json(&interface, "supported_events", json!({})).await {
+        Ok(answer) => hears(&answer, event).then_some(interface),
+        // One notifier that is broken must not keep the others from hearing.
+        Err(error) => {
+            tracing::warn!(notifier = %interface.display_name, %error, "a notifier could not be asked for its events");
+            None
         }
     }
-    Ok(listening)
 }
 
 /// An empty list means every event but codes, which are for one person's eyes.

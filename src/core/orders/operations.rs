@@ -68,7 +68,7 @@ pub async fn place(app: &App, actor: &Actor, new: &NewOrder) -> Result<Order> {
     let customer_id = actor.one_customer(new.customer_id)?;
     let currency = &app.settings.billing.currency;
     if !new.currency.is_empty() && new.currency != *currency {
-        let shown: String = new.currency.chars().take(10).collect();
+        let shown = text::shown(&new.currency, text::SHOWN_MAX);
         return Err(Error::invalid("order.currency", format!("`currency` is `{shown}`, this shop uses `{currency}`")));
     }
     let notes = text::optional("notes", &new.notes, NOTE_MAX)?;
@@ -94,7 +94,13 @@ pub async fn place(app: &App, actor: &Actor, new: &NewOrder) -> Result<Order> {
         "provider_interface_id",
     )
     .await?;
-    let template = Template::read(app.plugins.call_json(&interface, "spec_template", json!({})).await?)?;
+    let template = app.plugins.call_json(&interface, "spec_template", json!({})).await.and_then(Template::read);
+    let template = template.map_err(|cause| {
+        // What a script says is for its operator, not for those who buy.
+        Error::unavailable("provider.failed", format!("`{}` can't be ordered now", product.name))
+            .hint("try again later")
+            .caused_by(cause)
+    })?;
     let server_spec = spec::complete(&template, &product.specs.0, &new.wish)?;
 
     let at = app.clock.now();

@@ -30,16 +30,7 @@ pub(crate) async fn find(source: impl Source<'_>, id: Id) -> Result<Option<Order
 /// # Errors
 /// NotFound.
 pub(crate) async fn lock(tx: &mut Tx, id: Id) -> Result<Order> {
-    let order = tx
-        .q_for_update(
-            "SELECT id, customer_id, product_id, product_name, provider_interface_id, provider_instance_id, server_spec, billing_cycle, \
-             total_amount, currency, gateway_interface_id, gateway_payment_id, status, status_reason, notes, activated_at, ended_at, \
-             created_at, updated_at FROM orders WHERE id = $1",
-        )
-        .bind(id)
-        .lock()
-        .opt()
-        .await?;
+    let order = tx.q_for_update(SELECT).push_bind(" WHERE id = ", id).lock().opt().await?;
     order.ok_or_else(|| Error::not_found("order", id))
 }
 

@@ -12,15 +12,17 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-pub use self::store::{claim, enqueue, finish, give_up, has_open, release_all, renew, retry_later};
+pub use self::store::{claim, enqueue, finish, give_up, has_due, has_open, release_all, renew, retry_later};
 use crate::core::{event::EventType, id::Id};
 
 /// How long a claim lasts unless it is renewed.
 pub const LEASE: TimeDelta = TimeDelta::seconds(30);
 /// How often a claim is renewed while its event is worked on.
 pub const RENEWAL: Duration = Duration::from_secs(10);
-/// How often an event is tried before it is put aside as failed.
-pub const ATTEMPTS_MAX: i64 = 8;
+/// How often the handling of an event may fail before it is put aside. Claims that ended with their worker do not count.
+pub const FAILURES_MAX: i64 = 8;
+/// Characters of the last error that are kept.
+const PROBLEM_MAX: usize = 1_000;
 /// The wait after the first failed attempt; it doubles with each one.
 const BACKOFF_FIRST: TimeDelta = TimeDelta::seconds(2);
 /// The longest wait between two attempts.
@@ -60,16 +62,18 @@ pub struct Claim {
     pub order_id: Option<Id>,
     /// What a handler needs besides.
     pub payload: Value,
-    /// Which attempt this is, from 1. With the worker's identity it is the proof of the claim.
+    /// Which claim of it this is, from 1. With the worker's identity it is the proof of the claim.
     pub attempt: i64,
+    /// How often its handling failed before.
+    pub failures: i64,
     /// Who holds it.
     pub worker: Id,
 }
 
-/// How long to wait after this attempt failed.
+/// How long to wait after this many failures.
 #[must_use]
-pub fn backoff(attempt: i64) -> TimeDelta {
-    let doublings = u32::try_from(attempt.clamp(1, 20) - 1).unwrap_or(0);
+pub fn backoff(failures: i64) -> TimeDelta {
+    let doublings = u32::try_from(failures.clamp(1, 20) - 1).unwrap_or(0);
     BACKOFF_FIRST.checked_mul(1_i32 << doublings).map_or(BACKOFF_MAX, |wait| wait.min(BACKOFF_MAX))
 }
 

@@ -3,12 +3,13 @@
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::{Claim, LEASE, NewEvent, backoff};
+use super::{BACKOFF_MAX, Claim, LEASE, NewEvent, PROBLEM_MAX, backoff};
 use crate::core::{
     database::{Source, Tx},
     error::{Error, Result},
     event::EventType,
     id::Id,
+    text::shown,
     time::Timestamp,
 };
 
@@ -18,8 +19,8 @@ use crate::core::{
 /// When the database refuses it.
 pub async fn enqueue(tx: &mut Tx, at: Timestamp, event: NewEvent) -> Result<Id> {
     let id = Id::generate();
-    tx.q("INSERT INTO event_queue (id, event_type, payload, status, order_id, subject_id, attempts, available_at, last_error, created_at, updated_at) \
-          VALUES ($1, $2, $3, 'pending', $4, $5, 0, $6, '', $6, $6)")
+    tx.q("INSERT INTO event_queue (id, event_type, payload, status, order_id, subject_id, attempts, failures, available_at, last_error, created_at, updated_at) \
+          VALUES ($1, $2, $3, 'pending', $4, $5, 0, 0, $6, '', $6, $6)")
         .bind(id)
         .bind(event.event_type)
         .bind(Json(event.payload))
@@ -34,11 +35,13 @@ pub async fn enqueue(tx: &mut Tx, at: Timestamp, event: NewEvent) -> Result<Id> 
 #[derive(sqlx::FromRow)]
 struct EventRow {
     id: Id,
-    event_type: EventType,
+    /// Not yet read: another version of the program may have written one that this one does not know.
+    event_type: String,
     payload: Json<Value>,
     order_id: Option<Id>,
     subject_id: Id,
     attempts: i64,
+    failures: i64,
 }
 
 /// Claims up to `limit` events that are due, oldest first, none whose subject has an older open event.
@@ -48,7 +51,7 @@ struct EventRow {
 pub async fn claim(tx: &mut Tx, at: Timestamp, worker: Id, limit: i64) -> Result<Vec<Claim>> {
     let rows: Vec<EventRow> = tx
         .q_skip_locked(
-            "SELECT id, event_type, payload, order_id, subject_id, attempts FROM event_queue AS event \
+            "SELECT id, event_type, payload, order_id, subject_id, attempts, failures FROM event_queue AS event \
              WHERE ((status = 'pending' AND available_at <= $1) OR (status = 'processing' AND claimed_until < $1)) \
              AND NOT EXISTS (SELECT 1 FROM event_queue AS older WHERE older.subject_id = event.subject_id \
                              AND older.status IN ('pending', 'processing') AND older.id < event.id) \
@@ -61,6 +64,10 @@ pub async fn claim(tx: &mut Tx, at: Timestamp, worker: Id, limit: i64) -> Result
         .await?;
     let mut claims = Vec::with_capacity(rows.len());
     for row in rows {
+        let Ok(event_type) = EventType::parse(&row.event_type) else {
+            postpone_unknown(tx, at, &row).await?;
+            continue;
+        };
         let attempt = row.attempts + 1;
         tx.q("UPDATE event_queue SET status = 'processing', attempts = $2, claimed_by = $3, claimed_until = $4, updated_at = $5 WHERE id = $1")
             .bind(row.id)
@@ -72,15 +79,27 @@ pub async fn claim(tx: &mut Tx, at: Timestamp, worker: Id, limit: i64) -> Result
             .await?;
         claims.push(Claim {
             id: row.id,
-            event_type: row.event_type,
+            event_type,
             subject_id: row.subject_id,
             order_id: row.order_id,
             payload: row.payload.0,
             attempt,
+            failures: row.failures,
             worker,
         });
     }
     Ok(claims)
+}
+
+/// Leaves an event to a version of the program that knows it, and does not let it stop the others.
+async fn postpone_unknown(tx: &mut Tx, at: Timestamp, row: &EventRow) -> Result<()> {
+    tracing::warn!(event = %row.id, kind = row.event_type, "an event of a kind that this version does not know is left for later");
+    tx.q("UPDATE event_queue SET available_at = $2, updated_at = $3 WHERE id = $1")
+        .bind(row.id)
+        .bind(at.plus(BACKOFF_MAX))
+        .bind(at)
+        .execute_one()
+        .await
 }
 
 /// The claim is not ours any more: the lease ran out and another worker has the event.
@@ -122,20 +141,20 @@ pub async fn renew(tx: &mut Tx, at: Timestamp, claim: &Claim) -> Result<()> {
     if updated == 1 { Ok(()) } else { Err(lost(claim)) }
 }
 
-/// Puts an event back after a failed attempt, to be tried again after a while.
+/// Puts an event back, to be tried again after a while. `failures` is how often its handling failed by now.
 ///
 /// # Errors
 /// `event.claim_lost`.
-pub async fn retry_later(tx: &mut Tx, at: Timestamp, claim: &Claim, problem: &str) -> Result<()> {
-    set_aside(tx, at, claim, "pending", at.plus(backoff(claim.attempt)), problem).await
+pub async fn retry_later(tx: &mut Tx, at: Timestamp, claim: &Claim, failures: i64, problem: &str) -> Result<()> {
+    set_aside(tx, at, claim, "pending", failures, at.plus(backoff(failures)), problem).await
 }
 
 /// Marks an event as failed for good; an operator decides what becomes of it.
 ///
 /// # Errors
 /// `event.claim_lost`.
-pub async fn give_up(tx: &mut Tx, at: Timestamp, claim: &Claim, problem: &str) -> Result<()> {
-    set_aside(tx, at, claim, "failed", at, problem).await
+pub async fn give_up(tx: &mut Tx, at: Timestamp, claim: &Claim, failures: i64, problem: &str) -> Result<()> {
+    set_aside(tx, at, claim, "failed", failures, at, problem).await
 }
 
 async fn set_aside(
@@ -143,18 +162,20 @@ async fn set_aside(
     at: Timestamp,
     claim: &Claim,
     status: &'static str,
+    failures: i64,
     available: Timestamp,
     problem: &str,
 ) -> Result<()> {
     let updated = tx
-        .q("UPDATE event_queue SET status = $4, available_at = $5, last_error = $6, claimed_by = NULL, claimed_until = NULL, updated_at = $7 \
-            WHERE id = $1 AND status = 'processing' AND claimed_by = $2 AND attempts = $3")
+        .q("UPDATE event_queue SET status = $4, failures = $5, available_at = $6, last_error = $7, claimed_by = NULL, claimed_until = NULL, \
+            updated_at = $8 WHERE id = $1 AND status = 'processing' AND claimed_by = $2 AND attempts = $3")
         .bind(claim.id)
         .bind(claim.worker)
         .bind(claim.attempt)
         .bind(status)
+        .bind(failures)
         .bind(available)
-        .bind(problem.to_owned())
+        .bind(shown(problem, PROBLEM_MAX))
         .bind(at)
         .execute()
         .await?;
@@ -170,6 +191,20 @@ pub async fn release_all(tx: &mut Tx, at: Timestamp) -> Result<u64> {
         .bind(at)
         .execute()
         .await
+}
+
+/// Whether there may be something to claim. Costs a look at an index, and no lock.
+///
+/// # Errors
+/// When the database can't be used.
+pub async fn has_due(source: impl Source<'_>, at: Timestamp) -> Result<bool> {
+    let found = source
+        .q("SELECT CAST(1 AS BIGINT) FROM event_queue WHERE status IN ('pending', 'processing') \
+            AND ((status = 'pending' AND available_at <= $1) OR claimed_until < $1) LIMIT 1")
+        .bind(at)
+        .scalar_opt::<i64>()
+        .await?;
+    Ok(found.is_some())
 }
 
 /// Whether any event waits or is being worked on.

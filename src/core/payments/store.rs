@@ -29,16 +29,7 @@ pub(crate) async fn find(source: impl Source<'_>, id: Id) -> Result<Option<Payme
 /// # Errors
 /// NotFound.
 pub(crate) async fn lock(tx: &mut Tx, id: Id) -> Result<Payment> {
-    let payment = tx
-        .q_for_update(
-            "SELECT id, customer_id, purpose, order_id, invoice_id, amount, refunded_amount, currency, gateway_interface_id, \
-             gateway_payment_id, gateway_tx_id, payment_url, qr_code, instructions, status, note, paid_at, created_at, updated_at \
-             FROM payments WHERE id = $1",
-        )
-        .bind(id)
-        .lock()
-        .opt()
-        .await?;
+    let payment = tx.q_for_update(SELECT).push_bind(" WHERE id = ", id).lock().opt().await?;
     payment.ok_or_else(|| Error::not_found("payment", id))
 }
 

@@ -64,35 +64,70 @@ fn type_of(property: &Value) -> &str {
 }
 
 /// Puts the stored secrets back where an update brought the mask.
-pub(super) fn keep_secrets(schema: &Value, stored: &Value, mut update: Value) -> Value {
-    let Some(fields) = update.as_object_mut() else { return update };
-    read_types(schema, fields);
-    let known = schema.get("properties").and_then(Value::as_object);
-    for (key, given) in fields {
-        let Some(original) = stored.get(key) else { continue };
-        match (known.and_then(|known| known.get(key)), &mut *given) {
-            (Some(property), Value::Array(items)) if property.get("items").is_some() => {
-                keep_list_secrets(&property["items"], original, items);
-            }
-            (property, given) if given.as_str() == Some(MASK) && property.is_none_or(is_secret) => {
-                *given = original.clone();
-            }
-            _ => {}
+///
+/// # Errors
+/// `plugin.config` for a mask that stands for no stored secret, as in a new item of a list.
+pub(super) fn keep_secrets(schema: &Value, stored: &Value, mut update: Value) -> Result<Value> {
+    if let Some(fields) = update.as_object_mut() {
+        read_types(schema, fields);
+    }
+    restore(schema, stored, &mut update);
+    match still_masked(&update, String::new()) {
+        None => Ok(update),
+        Some(place) => {
+            Err(Error::invalid("plugin.config", format!("`{place}` is masked and there is no stored value to keep"))
+                .hint("write the secret itself"))
         }
     }
-    update
 }
 
-/// The same inside a list. An item is matched by everything that is not masked, first at its own place, so that two
-/// that differ in their secrets only keep their own.
-fn keep_list_secrets(of: &Value, stored: &Value, items: &mut [Value]) {
-    let stored = stored.as_array().map(Vec::as_slice).unwrap_or_default();
-    for (place, item) in items.iter_mut().enumerate() {
-        let at_its_place = stored.get(place).filter(|original| mask_value(of, original) == *item);
-        let found = at_its_place.or_else(|| stored.iter().find(|original| mask_value(of, original) == *item));
-        if let Some(original) = found {
-            *item = original.clone();
+/// The same for a part of the settings, however deep.
+fn restore(form: &Value, stored: &Value, given: &mut Value) {
+    match given {
+        Value::String(text) if text == MASK && stored.is_string() => *given = stored.clone(),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let form = form.get("properties").and_then(|known| known.get(key)).unwrap_or(&Value::Null);
+                restore(form, stored.get(key).unwrap_or(&Value::Null), value);
+            }
         }
+        Value::Array(items) => {
+            let form = form.get("items").unwrap_or(&Value::Null);
+            let stored = stored.as_array().map(Vec::as_slice).unwrap_or_default();
+            let is_as_long = stored.len() == items.len();
+            for (place, item) in items.iter_mut().enumerate() {
+                let original = original_of(form, stored, item, if is_as_long { Some(place) } else { None });
+                restore(form, original.unwrap_or(&Value::Null), item);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Which stored item an item of a list was: the one with the same `id`; else the one that looks the same, at its own place
+/// first; else, in a list that is as long as before, the one at its place.
+fn original_of<'a>(form: &Value, stored: &'a [Value], item: &Value, place: Option<usize>) -> Option<&'a Value> {
+    if let Some(id) = item.get("id") {
+        let mut same = stored.iter().filter(|original| original.get("id") == Some(id));
+        if let (Some(only), None) = (same.next(), same.next()) {
+            return Some(only);
+        }
+    }
+    let at_its_place = place.and_then(|place| stored.get(place));
+    let looks_the_same = |original: &&Value| mask_value(form, original) == *item;
+    at_its_place.filter(looks_the_same).or_else(|| stored.iter().find(looks_the_same)).or(at_its_place)
+}
+
+/// Where a mask is left, if anywhere.
+fn still_masked(value: &Value, place: String) -> Option<String> {
+    let below = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
+    match value {
+        Value::String(text) if text == MASK => Some(place),
+        Value::Object(fields) => fields.iter().find_map(|(key, value)| still_masked(value, below(key))),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(index, item)| still_masked(item, below(&index.to_string())))
+        }
+        _ => None,
     }
 }
 
@@ -206,17 +241,28 @@ mod tests {
         let masked = mask(&schema(), &stored);
         assert_eq!(masked["key"], MASK);
         assert_eq!(masked["servers"][1], json!({ "id": "b", "password": MASK }));
-        assert_eq!(keep_secrets(&schema(), &stored, masked.clone()), stored);
+        assert_eq!(keep_secrets(&schema(), &stored, masked.clone()).unwrap(), stored);
         // A form sends a list as text.
         let mut as_text = masked;
         as_text["servers"] = Value::from(as_text["servers"].to_string());
-        assert_eq!(keep_secrets(&schema(), &stored, as_text), stored);
+        assert_eq!(keep_secrets(&schema(), &stored, as_text).unwrap(), stored);
     }
 
     #[test]
     fn items_that_differ_in_their_secrets_only_keep_their_own() {
         let stored = json!({ "servers": [{ "id": "a", "password": "p" }, { "id": "a", "password": "q" }] });
-        assert_eq!(keep_secrets(&schema(), &stored, mask(&schema(), &stored)), stored);
+        assert_eq!(keep_secrets(&schema(), &stored, mask(&schema(), &stored)).unwrap(), stored);
+    }
+
+    #[test]
+    fn an_item_that_is_changed_keeps_its_secret_and_a_new_one_needs_its_own() {
+        let stored = json!({ "servers": [{ "id": "a", "ip": "1", "password": "p" }, { "id": "b", "ip": "2", "password": "q" }] });
+        let change = json!({ "servers": [{ "id": "b", "ip": "9", "password": MASK }] });
+        let kept = keep_secrets(&schema(), &stored, change).unwrap();
+        assert_eq!(kept, json!({ "servers": [{ "id": "b", "ip": "9", "password": "q" }] }));
+        let new = json!({ "servers": [{ "id": "a", "ip": "1", "password": MASK }, { "id": "c", "password": MASK }, { "id": "d", "password": MASK }] });
+        let error = keep_secrets(&schema(), &stored, new).unwrap_err();
+        assert!(error.to_string().contains("servers.1.password"), "{error}");
     }
 
     #[test]
@@ -224,7 +270,7 @@ mod tests {
         let stored = json!({ "api_url": "x", "kye": "hunter2" });
         let masked = mask(&schema(), &stored);
         assert_eq!(masked, json!({ "api_url": "x", "kye": MASK }));
-        assert_eq!(keep_secrets(&schema(), &stored, masked), stored);
+        assert_eq!(keep_secrets(&schema(), &stored, masked).unwrap(), stored);
     }
 
     #[test]

@@ -15,11 +15,16 @@ use crate::core::{
     http::HttpClient,
     id::Id,
     settings::Plugins,
+    text,
     time::Clock,
 };
 
-/// The code of an error in which the script itself said no, as opposed to one in which it could not be run.
+/// The code of an error in which the script itself said no, as opposed to one in which it could not be run to its end.
 pub const REFUSED: &str = "plugin.refused";
+/// The code of an error in which the script began and did not come to its end: what it did by then is not known.
+pub const FAILED: &str = "plugin.failed";
+/// Characters of what a script says that are kept.
+const WORDS_MAX: usize = 1_000;
 
 /// Runs the scripts of interfaces. Cheap to clone.
 #[derive(Clone)]
@@ -48,8 +53,8 @@ impl PluginHost {
     /// Calls `function` with the interface's settings and, winning over them, the fields of `business`.
     ///
     /// # Errors
-    /// [`REFUSED`] with the script's own words when it answered with an error; `plugin.failed` when it could not be
-    /// run to its end.
+    /// [`REFUSED`] with the script's own words when it answered with an error; [`FAILED`] when it could not be run to its
+    /// end; `plugin.unavailable` when it did not begin.
     pub async fn call(&self, interface: &Interface, function: &str, business: Value) -> Result<Returned> {
         let kind = interface.kind().ok_or_else(|| {
             Error::internal(
@@ -68,7 +73,8 @@ impl PluginHost {
         self.engine
             .call(kind, &key, &source, function, merge(&interface.config.0, business), scope)
             .await
-            .map_err(|cause| failed(interface, function, cause))
+            .map(cleaned)
+            .map_err(|cause| failed(interface, function, &cause))
     }
 
     /// As [`PluginHost::call`], for a function that answers with a text.
@@ -103,12 +109,39 @@ fn merge(config: &Value, business: Value) -> Value {
 }
 
 fn refused(interface: &Interface, words: &str) -> Error {
+    let words = text::shown(words, WORDS_MAX);
     Error::internal(REFUSED, format!("`{}` answered: {words}", interface.display_name))
 }
 
-fn failed(interface: &Interface, function: &str, cause: CallError) -> Error {
-    Error::internal("plugin.failed", format!("`{}` could not run `{function}`", interface.display_name))
-        .caused_by(cause)
+fn failed(interface: &Interface, function: &str, cause: &CallError) -> Error {
+    let words = text::shown(&cause.to_string(), WORDS_MAX);
+    let name = &interface.display_name;
+    match cause {
+        CallError::Busy(_) | CallError::Unavailable(_) => {
+            Error::unavailable("plugin.unavailable", format!("`{name}` can't run `{function}` now")).caused_by(words)
+        }
+        _ => Error::internal(FAILED, format!("`{name}` could not run `{function}`")).caused_by(words),
+    }
+}
+
+/// What a script answers may come from any remote system. Characters that PostgreSQL can't store or that would act on a
+/// terminal go here, once, for everything that is made of it.
+fn cleaned(returned: Returned) -> Returned {
+    match returned {
+        Returned::Plain(value) => Returned::Plain(clean(value)),
+        Returned::Ok(value) => Returned::Ok(clean(value)),
+        Returned::Err(value) => Returned::Err(clean(value)),
+    }
+}
+
+fn clean(value: Value) -> Value {
+    match value {
+        // A text may be JSON, in which NUL is written as an escape.
+        Value::String(words) => Value::String(text::printable(&words.replace("\\u0000", ""))),
+        Value::Array(items) => items.into_iter().map(clean).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (text::printable(&key), clean(value))).collect(),
+        other => other,
+    }
 }
 
 /// The kind, or why it does not fit.
@@ -131,7 +164,13 @@ pub(super) fn require_kind(interface: &Interface, wanted: &[Kind], field: &str) 
 mod tests {
     use serde_json::json;
 
-    use super::merge;
+    use super::{clean, merge};
+
+    #[test]
+    fn what_a_script_answers_can_be_stored_anywhere() {
+        let answer = json!({ "a\u{0}": ["x\u{0}y\u{1b}[2J\n", "{\"b\":\"\\u0000\"}"], "n": 1 });
+        assert_eq!(clean(answer), json!({ "a": ["xy[2J\n", "{\"b\":\"\"}"], "n": 1 }));
+    }
 
     #[test]
     fn business_fields_win_over_settings() {

@@ -15,7 +15,7 @@ pub(crate) mod store;
 
 pub(crate) use self::operations::{enabled, find, usable};
 pub use self::{
-    host::{PluginHost, REFUSED},
+    host::{FAILED, PluginHost, REFUSED},
     model::{Definition, Health, Interface, parse_kind},
     operations::{
         InterfaceUpdate, NewInterface, check_health, create, definition, definitions, get, list, toggle, update,

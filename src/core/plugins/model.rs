@@ -7,6 +7,7 @@ use super::{Kind, config};
 use crate::core::{
     error::{Error, Result},
     id::Id,
+    text,
     time::Timestamp,
 };
 
@@ -16,7 +17,7 @@ use crate::core::{
 /// `enum.unknown`, naming the field, the text and the words that would do.
 pub fn parse_kind(field: &str, word: &str) -> Result<Kind> {
     Kind::from_db(word).ok_or_else(|| {
-        let shown: String = word.chars().take(40).collect();
+        let shown = text::shown(word, text::SHOWN_MAX);
         let known = Kind::ALL.map(Kind::as_db).join(", ");
         Error::invalid("enum.unknown", format!("`{field}` is `{shown}`, expected one of: {known}"))
     })

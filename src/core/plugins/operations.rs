@@ -216,7 +216,7 @@ pub async fn update(app: &App, actor: &Actor, id: Id, change: &InterfaceUpdate) 
         }
     }
     if let Some(text) = &change.config_json {
-        let config = config::keep_secrets(&before.config_schema.0, &before.config.0, read_config(text)?);
+        let config = config::keep_secrets(&before.config_schema.0, &before.config.0, read_config(text)?)?;
         interface.config = store::json(config::complete(&before.config_schema.0, config)?);
     }
     interface.updated_at = app.clock.now();

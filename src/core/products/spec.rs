@@ -11,7 +11,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Specs;
-use crate::core::error::{Error, Result};
+use crate::core::{
+    error::{Error, Result},
+    text,
+};
 
 /// Characters of a value.
 const VALUE_MAX: usize = 500;
@@ -174,7 +177,10 @@ pub fn complete(template: &Template, product: &Specs, wish: &Specs) -> Result<Sp
             Some(fixed) => {
                 return Err(Error::invalid(
                     "spec.fixed",
-                    format!("`server_spec.{key}` is `{}`, the product has `{fixed}`", shown(value)),
+                    format!(
+                        "`server_spec.{key}` is `{}`, the product has `{fixed}`",
+                        text::shown(value, text::SHOWN_MAX)
+                    ),
                 ));
             }
             None if fields.contains_key(key.as_str()) => {
@@ -189,7 +195,7 @@ pub fn complete(template: &Template, product: &Specs, wish: &Specs) -> Result<Sp
                 };
                 return Err(Error::invalid(
                     "spec.unknown",
-                    format!("`server_spec.{}` is unknown, {known}", shown(key)),
+                    format!("`server_spec.{}` is unknown, {known}", text::shown(key, text::SHOWN_MAX)),
                 ));
             }
         }
@@ -216,7 +222,7 @@ fn check(field: &Field, value: &str) -> Result<()> {
     let refuse = |expected: String| {
         Err(Error::invalid(
             "spec.value",
-            format!("`server_spec.{}` is `{}`, expected {expected}", field.key, shown(value)),
+            format!("`server_spec.{}` is `{}`, expected {expected}", field.key, text::shown(value, text::SHOWN_MAX)),
         ))
     };
     if value.chars().count() > VALUE_MAX || value.chars().any(char::is_control) {
@@ -251,7 +257,7 @@ fn check_number(field: &Field, value: &str, number: Decimal) -> Result<()> {
     let refuse = |expected: String| {
         Err(Error::invalid(
             "spec.value",
-            format!("`server_spec.{}` is `{}`, expected {expected}", field.key, shown(value)),
+            format!("`server_spec.{}` is `{}`, expected {expected}", field.key, text::shown(value, text::SHOWN_MAX)),
         ))
     };
     if let Some(min) = field.min
@@ -266,15 +272,12 @@ fn check_number(field: &Field, value: &str, number: Decimal) -> Result<()> {
     }
     if let Some(step) = field.step.filter(|step| *step > 1) {
         let start = field.min.unwrap_or(0);
-        if !((number - Decimal::from(start)) % Decimal::from(step)).is_zero() {
+        let above = number.checked_sub(Decimal::from(start)).and_then(|above| above.checked_rem(Decimal::from(step)));
+        if !above.is_some_and(|rest| rest.is_zero()) {
             return refuse(format!("{start} or more in steps of {step}"));
         }
     }
     Ok(())
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 #[cfg(test)]
@@ -287,6 +290,7 @@ mod tests {
         Template::read(json!({
             "fields": [
                 { "key": "region", "field_type": "SELECT", "required": true, "options": [{ "value": "eu" }, { "value": "us", "disabled": true }] },
+                { "key": "share", "field_type": "number", "min": -7, "step": 2 },
                 { "key": "disk_gb", "field_type": "slider", "min": 10, "max": "100", "step": 10, "default_value": 20 }
             ],
             "groups": [{ "key": "os", "fields": [{ "key": "os", "field_type": "os_options", "options": [] }, { "key": "ipv6", "field_type": "boolean" }] }]
@@ -318,6 +322,7 @@ mod tests {
             (&[("region", "eu"), ("disk_gb", "110")], "spec.value"),
             (&[("region", "eu"), ("disk_gb", "many")], "spec.value"),
             (&[("region", "eu"), ("ipv6", "maybe")], "spec.value"),
+            (&[("region", "eu"), ("share", "79228162514264337593543950335")], "spec.value"),
         ] {
             assert_eq!(complete(&template(), &product, &specs(wish)).unwrap_err().code(), code, "{wish:?}");
         }

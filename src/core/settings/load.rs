@@ -152,6 +152,7 @@ impl Settings {
         if settings.db.url.reveal().is_empty() {
             settings.db.url = Secret::new(format!("sqlite://{}/rustbill.db", lookup.data_directory()?.display()));
         }
+        warnings.extend(settings.unused());
         // Without a configuration everything is in the data directory; `./plugins` would be wherever one happens to be.
         if files.is_empty() && settings.plugins.plugins_dir == Plugins::default().plugins_dir {
             settings.plugins.plugins_dir = lookup.data_directory()?.join("plugins");

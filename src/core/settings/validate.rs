@@ -11,6 +11,17 @@ const SECRET_PLACEHOLDER: &str = "change-me-in-production";
 const SECRET_ADVICE: &str = "make one with `openssl rand -base64 48`";
 
 impl Settings {
+    /// What is set and has no effect in this version, said aloud so that nobody relies on it.
+    pub(super) fn unused(&self) -> Vec<String> {
+        let set = [
+            (self.redis.enabled, "[redis]"),
+            (self.telemetry.enabled, "[telemetry]"),
+            (!self.server.allowed_origins.is_empty(), "[server].allowed_origins"),
+        ];
+        let set = set.into_iter().filter(|(is_set, _)| *is_set);
+        set.map(|(_, key)| format!("{key} is set and has no effect in this version")).collect()
+    }
+
     /// What `serve` refuses; one error lists everything at once.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ pub async fn start(app: &App, actor: &Actor, target: Target, gateway: Id, return
     actor.require(Permission::Authenticated)?;
     let return_url = text::optional("return_url", return_url, URL_MAX)?;
     let interface = usable(app, gateway).await?;
-    let (payment, description) = write(app, actor, target, gateway).await?;
+    let (payment, description) = app.database.retry(|| write(app, actor, target, gateway)).await?;
     let business = json!({
         "payment_id": payment.id,
         "order_id": payment.order_id.map(|id| id.to_string()).unwrap_or_default(),
@@ -61,9 +61,10 @@ pub async fn start(app: &App, actor: &Actor, target: Target, gateway: Id, return
         "return_url": return_url,
     });
     match app.plugins.call_json(&interface, "create_payment", business).await {
-        Ok(answer) => keep_answer(app, payment, &answer).await,
+        Ok(answer) => app.database.retry(|| keep_answer(app, &payment, &answer)).await,
         Err(error) => {
-            mark_failed(app, &payment, &error).await?;
+            let note = error.to_string();
+            app.database.retry(|| mark_failed(app, &payment, &note)).await?;
             Err(gateway_failed(&interface, error))
         }
     }
@@ -86,8 +87,10 @@ async fn write(app: &App, actor: &Actor, target: Target, gateway: Id) -> Result<
     let mut tx = app.database.begin().await?;
     let (customer_id, purpose, order_id, invoice_id, amount, description) = match target {
         Target::Order(id) => {
-            let order = orders::store::find(&mut tx, id).await?.ok_or_else(|| Error::not_found("order", id))?;
-            actor.require_customer(order.customer_id)?;
+            let found = orders::store::find(&mut tx, id).await?.ok_or_else(|| Error::not_found("order", id))?;
+            actor.require_customer(found.customer_id)?;
+            customers::lock(&mut tx, found.customer_id).await?;
+            let order = orders::store::lock(&mut tx, id).await?;
             order.status.check_move(OrderStatus::Paid)?;
             orders::store::set_gateway(&mut tx, at, id, Some(gateway), "").await?;
             (order.customer_id, Purpose::Order, Some(id), None, order.total_amount, order.product_name)
@@ -96,6 +99,9 @@ async fn write(app: &App, actor: &Actor, target: Target, gateway: Id) -> Result<
             let invoice =
                 invoices::store::find_head(&mut tx, id).await?.ok_or_else(|| Error::not_found("invoice", id))?;
             actor.require_customer(invoice.customer_id)?;
+            if !invoices::is_visible(actor, &invoice)? {
+                return Err(Error::not_found("invoice", id));
+            }
             invoice.status.check_move(InvoiceStatus::Paid)?;
             let left = invoice.total_amount.minus(invoice.paid_amount)?;
             (invoice.customer_id, Purpose::Invoice, None, Some(id), left, invoice.invoice_number.unwrap_or_default())
@@ -153,8 +159,9 @@ async fn record(tx: &mut Tx, at: Timestamp, actor: &Actor, action: &'static str,
     .await
 }
 
-/// Writes what the gateway answered. A callback may have come first; then the payment keeps what it has.
-async fn keep_answer(app: &App, payment: Payment, answer: &Value) -> Result<Payment> {
+/// Writes what the gateway answered. A callback may have come first; then the payment keeps what it has. An order that
+/// was paid or ended meanwhile takes no payment any more, and nobody is told to send money for it.
+async fn keep_answer(app: &App, payment: &Payment, answer: &Value) -> Result<Payment> {
     let field = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let at = app.clock.now();
     let payment = Payment {
@@ -163,37 +170,36 @@ async fn keep_answer(app: &App, payment: Payment, answer: &Value) -> Result<Paym
         qr_code: field("qr_code"),
         instructions: field("instructions"),
         updated_at: at,
-        ..payment
+        ..payment.clone()
     };
     let mut tx = app.database.begin().await?;
-    if let Some(order) = payment.order_id {
-        let order = orders::store::lock(&mut tx, order).await?;
-        if order.status == OrderStatus::Pending {
-            orders::store::set_gateway(
-                &mut tx,
-                at,
-                order.id,
-                payment.gateway_interface_id,
-                &payment.gateway_payment_id,
-            )
-            .await?;
-        }
-    }
+    let order = match payment.order_id {
+        Some(order) => Some(orders::store::lock(&mut tx, order).await?),
+        None => None,
+    };
     let current = payments::store::lock(&mut tx, payment.id).await?;
     if current.status != PaymentStatus::Pending {
         return Ok(current);
+    }
+    if let Some(order) = &order {
+        if let Err(too_late) = order.status.check_move(OrderStatus::Paid) {
+            drop(tx);
+            mark_failed(app, &payment, &too_late.to_string()).await?;
+            return Err(too_late);
+        }
+        let name = &payment.gateway_payment_id;
+        orders::store::set_gateway(&mut tx, at, order.id, payment.gateway_interface_id, name).await?;
     }
     payments::store::set_gateway_answer(&mut tx, at, &payment).await?;
     tx.commit().await?;
     Ok(payment)
 }
 
-async fn mark_failed(app: &App, payment: &Payment, error: &Error) -> Result<()> {
+async fn mark_failed(app: &App, payment: &Payment, note: &str) -> Result<()> {
     let mut tx = app.database.begin().await?;
     let current = payments::store::lock(&mut tx, payment.id).await?;
     if current.status == PaymentStatus::Pending {
-        let outcome =
-            Outcome { status: PaymentStatus::Failed, gateway_tx_id: "", note: &error.to_string(), paid_at: None };
+        let outcome = Outcome { status: PaymentStatus::Failed, gateway_tx_id: "", note, paid_at: None };
         payments::store::advance(&mut tx, app.clock.now(), &current, &outcome).await?;
     }
     tx.commit().await

@@ -1,24 +1,30 @@
 //! One event: dispatch, keep its claim alive, and decide what a failure means.
 
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
+
 use super::provision;
 use crate::core::{
     app::App,
-    error::Result,
+    error::{Error, Kind, Result},
     event::EventType,
     notifications,
-    outbox::{self, ATTEMPTS_MAX, Claim},
+    outbox::{self, Claim, FAILURES_MAX},
 };
 
 /// Handles an event to its end: done, put back for later, or given up.
 pub(super) async fn handle(app: &App, claim: &Claim) {
     let outcome = tokio::select! {
-        outcome = dispatch(app, claim) => outcome,
+        outcome = AssertUnwindSafe(dispatch(app, claim)).catch_unwind() => outcome.unwrap_or_else(|_| {
+            Err(Error::internal("event.panic", "the handler panicked; the log says where"))
+        }),
         // Ends only when the claim is lost; then the other worker finishes and we must not.
         lost = keep_alive(app, claim) => Err(lost),
     };
     if let Err(error) = outcome {
         tracing::warn!(event = %claim.id, kind = %claim.event_type, attempt = claim.attempt, %error, "an event could not be handled");
-        if let Err(error) = set_aside(app, claim, &error.to_string()).await {
+        if let Err(error) = app.database.retry(|| set_aside(app, claim, &error)).await {
             tracing::warn!(event = %claim.id, %error, "a failed event could not be put back; its claim runs out");
         }
     }
@@ -77,13 +83,18 @@ async fn renew(app: &App, claim: &Claim) -> Result<()> {
     tx.commit().await
 }
 
-async fn set_aside(app: &App, claim: &Claim, problem: &str) -> Result<()> {
+/// Puts a failed event back, or aside when it failed too often. What can't be reached now, and a faulty database, is no
+/// failure of the event. An order that is paid is never put aside: its money would be gone without a server.
+async fn set_aside(app: &App, claim: &Claim, error: &Error) -> Result<()> {
+    let is_own_fault = error.kind() == Kind::Unavailable || error.code().starts_with("database.");
+    let failures = if is_own_fault { claim.failures } else { claim.failures + 1 };
+    let problem = error.to_string();
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
-    if claim.attempt < ATTEMPTS_MAX {
-        outbox::retry_later(&mut tx, at, claim, problem).await?;
+    if failures < FAILURES_MAX || claim.event_type == EventType::OrderPaid && !notifications::is_delivery(claim) {
+        outbox::retry_later(&mut tx, at, claim, failures, &problem).await?;
     } else {
-        outbox::give_up(&mut tx, at, claim, problem).await?;
+        outbox::give_up(&mut tx, at, claim, failures, &problem).await?;
     }
     tx.commit().await
 }

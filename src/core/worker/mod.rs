@@ -90,7 +90,7 @@ async fn take(app: &App, worker: Id, running: &mut JoinSet<()>) {
 
 async fn claim(app: &App, worker: Id, room: usize) -> Result<Vec<Claim>> {
     // Looking costs a reader; only finding something costs the one writer of SQLite.
-    if !outbox::has_open(&app.database).await? {
+    if !outbox::has_due(&app.database, app.clock.now()).await? {
         return Ok(Vec::new());
     }
     let mut tx = app.database.begin().await?;

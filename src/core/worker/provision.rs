@@ -17,9 +17,9 @@ use crate::core::{
     instances::{self, Instance, InstanceStatus},
     notifications,
     orders::{self, Order, OrderStatus},
-    outbox::{self, ATTEMPTS_MAX, Claim, NewEvent},
-    plugins::{self, REFUSED},
-    settlement,
+    outbox::{self, Claim, FAILURES_MAX, NewEvent},
+    plugins::{self, FAILED, Interface, REFUSED},
+    settlement, text,
 };
 
 /// Characters of a reason that is kept with the order.
@@ -38,18 +38,43 @@ pub(super) async fn provision(app: &App, claim: &Claim) -> Result<()> {
         .order_id
         .ok_or_else(|| Error::internal("event.payload", format!("the event `{}` names no order", claim.id)))?;
     let Some(order) = begin(app, claim, order_id).await? else { return Ok(()) };
-    match ask_provider(app, &order).await {
+    let interface = plugins::find(&app.database, order.provider_interface_id).await?;
+    match ask_provider(app, &interface, &order).await {
         Ok(made) => complete(app, claim, &order, &made).await,
         // The provider said no: asking again would not help.
-        Err(error) if error.code() == REFUSED => compensate(app, claim, &order, &error).await,
-        Err(error) if claim.attempt >= ATTEMPTS_MAX => compensate(app, claim, &order, &error).await,
+        Err(error) if error.code() == REFUSED => give_back(app, claim, &interface, &order, error).await,
+        // It began and did not come to its end, again and again.
+        Err(error) if error.code() == FAILED && claim.failures + 1 >= FAILURES_MAX => {
+            give_back(app, claim, &interface, &order, error).await
+        }
         Err(error) => Err(error),
     }
 }
 
+/// Ends an order that can't be fulfilled. When the script did not come to its end before, a server may have been made all
+/// the same: it is given back first, and as long as that is not certain the order stays as it is and is tried again.
+async fn give_back(app: &App, claim: &Claim, interface: &Interface, order: &Order, cause: Error) -> Result<()> {
+    let is_certain = claim.failures == 0 && claim.attempt == 1 && cause.code() == REFUSED;
+    if !is_certain {
+        let business = json!({ "order_id": order.id, "instance_id": order.provider_instance_id });
+        match app.plugins.call_text(interface, "terminate_instance", business).await {
+            Ok(_) => {}
+            // There is none: the usual answer.
+            Err(error) if error.code() == REFUSED => {
+                tracing::info!(order = %order.id, %error, "no server to give back");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    compensate(app, claim, order, &cause).await
+}
+
 /// Step 1. `None` when there is nothing to be done any more; then the event is ended.
 async fn begin(app: &App, claim: &Claim, order_id: Id) -> Result<Option<Order>> {
-    let deliveries = notifications::fan_out(app, claim).await?;
+    // Told once, when the order leaves `paid`. Notifiers are asked before the transaction, since they are scripts.
+    let is_new =
+        orders::store::find(&app.database, order_id).await?.is_some_and(|order| order.status == OrderStatus::Paid);
+    let deliveries = if is_new { notifications::fan_out(app, claim).await? } else { Vec::new() };
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
     let order = orders::store::lock(&mut tx, order_id).await?;
@@ -92,8 +117,7 @@ async fn begin(app: &App, claim: &Claim, order_id: Id) -> Result<Option<Order>> 
 }
 
 /// Step 2.
-async fn ask_provider(app: &App, order: &Order) -> Result<Made> {
-    let interface = plugins::find(&app.database, order.provider_interface_id).await?;
+async fn ask_provider(app: &App, interface: &Interface, order: &Order) -> Result<Made> {
     let mut business = json!({
         "order_id": order.id,
         "customer_id": order.customer_id,
@@ -109,17 +133,19 @@ async fn ask_provider(app: &App, order: &Order) -> Result<Made> {
             fields.entry(key.clone()).or_insert_with(|| Value::from(value.as_str()));
         }
     }
-    let answer = app.plugins.call_json(&interface, "create_instance", business).await?;
+    let answer = app.plugins.call_json(interface, "create_instance", business).await?;
     let field = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let made = Made {
         instance_id: field("instance_id"),
         status: InstanceStatus::from_provider(&field("status")),
         ip_address: field("ip_address"),
     };
-    if made.instance_id.is_empty() {
+    // An answer like this says neither that there is a server nor that there is none.
+    if made.instance_id.is_empty() || matches!(made.status, InstanceStatus::Error | InstanceStatus::Terminated) {
+        let said = format!("instance_id `{}`, status `{}`", made.instance_id, field("status"));
         return Err(Error::internal(
-            "provider.answer",
-            format!("`{}` answered without an instance_id", interface.display_name),
+            FAILED,
+            format!("`{}` answered without a server that runs: {said}", interface.display_name),
         ));
     }
     Ok(made)
@@ -151,8 +177,8 @@ async fn complete(app: &App, claim: &Claim, order: &Order, made: &Made) -> Resul
 
 /// The provider can't make it: the order is cancelled and the money goes back, in one transaction with the event's end.
 async fn compensate(app: &App, claim: &Claim, order: &Order, cause: &Error) -> Result<()> {
-    let reason: String = cause.to_string().chars().take(REASON_MAX).collect();
-    tracing::warn!(order = %order.id, %reason, "an order could not be provisioned; its money goes back");
+    let reason = text::shown(&cause.public_message(), REASON_MAX);
+    tracing::warn!(order = %order.id, %cause, "an order could not be provisioned; its money goes back");
     app.database
         .retry(|| async {
             let at = app.clock.now();

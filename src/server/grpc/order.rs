@@ -19,7 +19,7 @@ use crate::{
         payments::Payment,
         products::{BillingCycle, Specs},
         settlement,
-        text::search_filter,
+        text::{SHOWN_MAX, search_filter, shown},
     },
     server::auth::actor,
 };
@@ -130,18 +130,14 @@ fn specs(spec: ServerSpec) -> CoreResult<Specs> {
                 "spec.twice",
                 format!(
                     "`server_spec.{key}` is `{}`, but `{}` in `extra_specs`; give it once",
-                    shown(&value),
-                    shown(extra)
+                    shown(&value, SHOWN_MAX),
+                    shown(extra, SHOWN_MAX)
                 ),
             ));
         }
         specs.insert(key.to_owned(), value);
     }
     Ok(specs)
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 /// The message for a specification. What does not fit a field of its own as it is, such as a number with decimals,

@@ -64,9 +64,12 @@ pub enum CallError {
     /// The script called the host more often than [`Limits::host_calls`](super::Limits).
     #[error("the plugin called host functions more often than it may in one call; look for a loop around a request")]
     HostCalls,
-    /// The worker process ended or could not be started.
+    /// The worker process ended in the middle of the call.
     #[error("the plugin worker stopped: {0}")]
     Crashed(String),
+    /// No worker could be had; the script is not at fault and did not begin.
+    #[error("no plugin worker can be started: {0}")]
+    Unavailable(String),
     /// The function's return value cannot be used.
     #[error("the plugin returned a value that cannot be used: {0}")]
     BadReturn(String),

@@ -232,7 +232,7 @@ impl Pool {
         let wall = self.config.limits.wall;
         match timeout(wall, self.permits.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) => Err(CallError::Crashed("the plugin engine is shutting down".to_owned())),
+            Ok(Err(_)) => Err(CallError::Unavailable("the plugin engine is shutting down".to_owned())),
             Err(_) => Err(CallError::Busy(wall)),
         }
     }

@@ -35,7 +35,7 @@ pub(super) struct Process {
 impl Process {
     /// Starts a worker without environment, in the root directory, apart from the terminal's process group.
     pub(super) async fn start(executable: &Path, arguments: &[String], limits: Limits) -> Result<Self, CallError> {
-        let failed = |why: &str| CallError::Crashed(format!("cannot start `{}`: {why}", executable.display()));
+        let failed = |why: &str| CallError::Unavailable(format!("`{}`: {why}", executable.display()));
         let mut command = Command::new(executable);
         command
             .args(arguments)
