@@ -131,7 +131,7 @@ on_both! {
                 }
             })
             .await;
-            let codes: Vec<&str> = results.iter().map(|result| result.as_ref().map_or_else(|error| error.code(), |()| "ok")).collect();
+            let codes: Vec<&str> = results.iter().map(|result| result.as_ref().map_or_else(rustbill::core::error::Error::code, |()| "ok")).collect();
             assert!(codes == ["ok", "product_group.in_use"] || codes == ["not_found", "ok"], "{codes:?}");
         }
     }

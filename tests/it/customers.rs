@@ -79,7 +79,7 @@ on_both! {
         })
         .await;
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-        assert!(results.iter().flat_map(|result| result.as_ref().err()).all(|error| error.code() == "name.taken"), "{results:?}");
+        assert!(results.iter().filter_map(|result| result.as_ref().err()).all(|error| error.code() == "name.taken"), "{results:?}");
         assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM unique_names WHERE kind = 'customer_email'").await, 8);
     }
 
@@ -159,7 +159,7 @@ on_both! {
                 }
             })
             .await;
-            let codes: Vec<&str> = results.iter().map(|result| result.as_ref().map_or_else(|error| error.code(), |()| "ok")).collect();
+            let codes: Vec<&str> = results.iter().map(|result| result.as_ref().map_or_else(rustbill::core::error::Error::code, |()| "ok")).collect();
             assert!(codes == ["ok", "customer.in_use"] || codes == ["not_found", "ok"], "{codes:?}");
         }
     }

@@ -101,24 +101,21 @@ pub async fn sync(app: &App, actor: &Actor, interface: Id, group: Option<Id>) ->
     let mut synced = Vec::with_capacity(offers.len());
     for offer in offers {
         let key = (offer.name.clone(), offer.specs.clone());
-        let product = match known.get(&key) {
-            Some(id) => {
-                let before = store::lock(&mut tx, *id).await?;
-                let product = offer.merged(&before);
-                if product == before {
-                    before
-                } else {
-                    let product = Product { updated_at: at, ..product };
-                    save(&mut tx, actor, "product.sync", &before, &product).await?;
-                    product
-                }
-            }
-            None => {
-                let product = offer.into_product(at, interface, group);
-                insert(&mut tx, actor, "product.sync", &product).await?;
-                known.insert(key, product.id);
+        let product = if let Some(id) = known.get(&key) {
+            let before = store::lock(&mut tx, *id).await?;
+            let product = offer.merged(&before);
+            if product == before {
+                before
+            } else {
+                let product = Product { updated_at: at, ..product };
+                save(&mut tx, actor, "product.sync", &before, &product).await?;
                 product
             }
+        } else {
+            let product = offer.into_product(at, interface, group);
+            insert(&mut tx, actor, "product.sync", &product).await?;
+            known.insert(key, product.id);
+            product
         };
         synced.push(product);
     }
@@ -248,13 +245,13 @@ fn plain(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    fn one(item: Value) -> Result<Offer> {
+    fn one(item: &Value) -> Result<Offer> {
         Ok(read(json!([item]), "EUR")?.remove(0))
     }
 
     #[test]
     fn an_offer_is_read_from_either_form() {
-        let flat = one(json!({
+        let flat = one(&json!({
             "name": " S ", "region": "eu", "cpu_cores": 2, "memory_gb": 0, "os": "", "price": "5.005", "currency": "eur",
             "billing_cycle": "monthly", "stock": 3
         }))
@@ -263,7 +260,7 @@ mod tests {
         assert_eq!((flat.name.as_str(), &flat.specs), ("S", &specs));
         assert_eq!(flat.cost.unwrap().to_string(), "5.01");
         let mapped =
-            one(json!({ "name": "S", "specs": { "region": "eu", "cpu_cores": "2" }, "price_per_month": 5 })).unwrap();
+            one(&json!({ "name": "S", "specs": { "region": "eu", "cpu_cores": "2" }, "price_per_month": 5 })).unwrap();
         assert_eq!((&mapped.specs, mapped.cost.unwrap().to_string().as_str()), (&specs, "5.00"));
     }
 
@@ -275,7 +272,7 @@ mod tests {
             json!({ "name": "S", "price": "5", "currency": "CNY" }),
             json!({ "name": "S", "price": "50", "billing_cycle": "yearly" }),
         ] {
-            assert_eq!(one(item.clone()).unwrap().cost, None, "{item}");
+            assert_eq!(one(&item).unwrap().cost, None, "{item}");
         }
     }
 
