@@ -14,7 +14,9 @@ mod demo;
 mod failure;
 mod group;
 mod init;
+mod instance;
 mod invoice;
+mod notify;
 mod order;
 mod output;
 mod payment;
@@ -22,6 +24,7 @@ mod plugin;
 mod product;
 mod serve;
 mod show;
+mod ticket;
 mod user;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -113,9 +116,15 @@ enum Command {
     #[command(subcommand)]
     Order(order::OrderCommand),
     #[command(subcommand)]
+    Instance(instance::InstanceCommand),
+    #[command(subcommand)]
     Payment(payment::PaymentCommand),
     #[command(subcommand)]
     Invoice(invoice::InvoiceCommand),
+    #[command(subcommand)]
+    Ticket(ticket::TicketCommand),
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Run plugin scripts for the server that started this process
     #[command(hide = true)]
     PluginWorker,
@@ -169,8 +178,11 @@ impl Command {
             Self::Group(command) => command.run(context).await,
             Self::Category(command) => command.run(context).await,
             Self::Order(command) => command.run(context).await,
+            Self::Instance(command) => command.run(context).await,
             Self::Payment(command) => command.run(context).await,
             Self::Invoice(command) => command.run(context).await,
+            Self::Ticket(command) => command.run(context).await,
+            Self::Notify(command) => command.run(context).await,
             // `Cli::run` took it before there was a context.
             Self::PluginWorker => Ok(()),
         }

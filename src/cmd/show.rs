@@ -13,12 +13,14 @@ use crate::core::{
     error::Result,
     id::Id,
     identity::AdminRole,
+    instances::InstanceStatus,
     invoices::InvoiceStatus,
     money::Money,
     orders::OrderStatus,
     page::Page,
     payments::{PaymentStatus, Purpose},
     products::BillingCycle,
+    tickets::{Priority, TicketStatus},
     time::Timestamp,
 };
 
@@ -51,16 +53,26 @@ show_as_displayed!(
     Value,
     AdminRole,
     BillingCycle,
+    InstanceStatus,
     InvoiceStatus,
     OrderStatus,
     PaymentStatus,
+    Priority,
     Purpose,
+    TicketStatus,
     TransactionType,
 );
 
 impl<T: Show> Show for Option<T> {
     fn show(&self) -> String {
         self.as_ref().map(Show::show).unwrap_or_default()
+    }
+}
+
+/// One line each.
+impl Show for Vec<String> {
+    fn show(&self) -> String {
+        self.join("\n")
     }
 }
 

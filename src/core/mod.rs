@@ -29,6 +29,7 @@ pub mod invoices;
 pub mod orders;
 pub mod payments;
 pub mod settlement;
+pub mod tickets;
 
 pub mod http;
 pub mod notifications;

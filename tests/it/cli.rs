@@ -112,6 +112,7 @@ fn an_operator_sells_a_server_offline() {
         ledger["items"].as_array().unwrap().iter().map(|row| row["amount"].as_str().unwrap()).collect();
     assert_eq!(amounts, ["-29.00", "-5.00", "50.00"]);
     assert_eq!(json_of(home, &["payment", "list", "--order", &order])["items"][0]["id"], payment["id"]);
+    assert_eq!(json_of(home, &["instance", "list"])["total"], 0, "a server delivers what is paid");
 
     // The last command closed the database: everything is in the one file.
     assert!(home.join("rustbill.db").exists() && !home.join("rustbill.db-wal").exists());

@@ -1,6 +1,13 @@
 //! Where the data is, and the pools to it.
 
-use std::{fmt, fs::File, path::PathBuf, str::FromStr as _, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    fs::{File, TryLockError},
+    path::PathBuf,
+    str::FromStr as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{
     Connection as _,
@@ -147,9 +154,12 @@ impl Database {
         let Location::Sqlite(path) = &self.location else { return Ok(()) };
         let lock = lock_file(path, "serve.lock")?;
         lock.try_lock().map_err(|cause| {
-            Error::unavailable("database.in_use", format!("another server runs on {}", path.display()))
-                .hint("stop it first, or use PostgreSQL for several servers")
-                .caused_by(cause)
+            let error = Error::unavailable("database.in_use", format!("another server runs on {}", path.display()))
+                .hint("stop it first, or use PostgreSQL for several servers");
+            match cause {
+                TryLockError::WouldBlock => error,
+                TryLockError::Error(cause) => error.caused_by(cause),
+            }
         })?;
         if let Ok(mut serving) = self.serving.lock() {
             *serving = Some(lock);

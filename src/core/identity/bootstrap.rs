@@ -37,7 +37,7 @@ pub async fn bootstrap(app: &App, first_run: bool) -> Result<Option<Bootstrapped
                 "bootstrap.no_password",
                 "there is no administrator yet, and `bootstrap.admin_password` is not set",
             )
-            .hint("set it in the configuration for the first start, or run `rustbill user create --role admin`"));
+            .hint("set it in the configuration for the first start, or run `rustbill user create --username NAME --role admin`"));
         }
     };
     let password = generated.as_ref().unwrap_or(configured).reveal();

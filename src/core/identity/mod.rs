@@ -11,6 +11,7 @@ pub mod password;
 mod store;
 mod token;
 
+pub(crate) use self::store::administrator;
 pub use self::{
     bootstrap::{Bootstrapped, bootstrap},
     customer_store::{release_name, remove_customer, revoke_customer},

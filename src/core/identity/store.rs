@@ -120,6 +120,14 @@ pub(super) async fn find(source: impl Source<'_>, kind: UserKind, id: Id) -> Res
     Ok(row.map(Stored::from))
 }
 
+/// The administrator or operator with this identifier, for slices that name one.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn administrator(source: impl Source<'_>, id: Id) -> Result<Option<User>> {
+    Ok(find(source, UserKind::Admin, id).await?.map(|stored| stored.user))
+}
+
 /// What a list of users is narrowed to.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {

@@ -3,8 +3,13 @@
 //! An event becomes one delivery for each notifier that listens and each recipient. A delivery is an event of its own,
 //! so that one that fails is tried again without telling the others twice.
 
+mod channels;
 mod operations;
 mod text;
+mod ticket;
 
 pub(crate) use self::operations::write;
-pub use self::operations::{deliver, fan_out, is_delivery};
+pub use self::{
+    channels::{Channel, NewMessage, Outcome, channels, send},
+    operations::{deliver, fan_out, is_delivery},
+};

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::text::{Subject, compose};
+use super::{
+    text::{Subject, compose},
+    ticket,
+};
 use crate::core::{
     app::App,
     customers,
@@ -41,7 +44,7 @@ async fn listeners(app: &App, event: EventType) -> Result<Vec<Interface>> {
 
 /// The notifier, if it listens to the event.
 async fn listens(app: &App, event: EventType, interface: Interface) -> Option<Interface> {
-    match app.plugins.call_json(&interface, "supported_events", json!({})).await {
+    match supported_events(app, &interface).await {
         Ok(answer) => hears(&answer, event).then_some(interface),
         // One notifier that is broken must not keep the others from hearing.
         Err(error) => {
@@ -51,8 +54,13 @@ async fn listens(app: &App, event: EventType, interface: Interface) -> Option<In
     }
 }
 
+/// Asks a notifier which events it wants to hear.
+pub(super) async fn supported_events(app: &App, interface: &Interface) -> Result<Value> {
+    app.plugins.call_json(interface, "supported_events", json!({})).await
+}
+
 /// An empty list means every event but codes, which are for one person's eyes.
-fn hears(answer: &Value, event: EventType) -> bool {
+pub(super) fn hears(answer: &Value, event: EventType) -> bool {
     let names: Vec<&str> = answer.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if names.is_empty() {
         return event != EventType::VerificationCode;
@@ -70,15 +78,11 @@ pub async fn fan_out(app: &App, claim: &Claim) -> Result<Vec<NewEvent>> {
         return Ok(Vec::new());
     }
     let subject = load(app, claim).await?;
+    if ticket::is_of_ticket(claim.event_type) && subject.ticket.is_none() {
+        return Ok(Vec::new());
+    }
     let message = compose(claim.event_type, &subject);
-    let operator = app.settings.server.notify_email.trim();
-    let recipients: BTreeSet<&str> = subject
-        .customer
-        .iter()
-        .map(|customer| customer.email.as_str())
-        .chain([operator])
-        .filter(|address| !address.is_empty())
-        .collect();
+    let recipients = recipients(&subject, app.settings.server.notify_email.trim());
     let mut deliveries = Vec::new();
     for interface in &listening {
         for recipient in &recipients {
@@ -100,6 +104,17 @@ pub async fn fan_out(app: &App, claim: &Claim) -> Result<Vec<NewEvent>> {
     Ok(deliveries)
 }
 
+/// Whom to tell: the customer and the operator, unless the event knows better.
+fn recipients<'a>(subject: &'a Subject, operator: &'a str) -> BTreeSet<&'a str> {
+    let customer = subject.customer.as_ref();
+    let mut recipients = match &subject.ticket {
+        Some(news) => news.recipients(customer, operator),
+        None => customer.map(|customer| customer.email.as_str()).into_iter().chain([operator]).collect(),
+    };
+    recipients.remove("");
+    recipients
+}
+
 async fn load(app: &App, claim: &Claim) -> Result<Subject> {
     let reason = claim.payload.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut subject = Subject { reason, ..Subject::default() };
@@ -108,12 +123,15 @@ async fn load(app: &App, claim: &Claim) -> Result<Subject> {
         subject.instance = instances::store::find_by_order(&app.database, order_id).await?;
     } else if matches!(claim.event_type, EventType::InvoiceIssued | EventType::InvoiceOverdue) {
         subject.invoice = invoices::store::find_head(&app.database, claim.subject_id).await?;
+    } else if ticket::is_of_ticket(claim.event_type) {
+        subject.ticket = ticket::load(app, claim).await?;
     }
     let customer_id = subject
         .order
         .as_ref()
         .map(|order| order.customer_id)
-        .or(subject.invoice.as_ref().map(|invoice| invoice.customer_id));
+        .or(subject.invoice.as_ref().map(|invoice| invoice.customer_id))
+        .or(subject.ticket.as_ref().map(|news| news.ticket.customer_id));
     if let Some(customer_id) = customer_id {
         subject.customer = customers::store::find(&app.database, customer_id).await?;
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::ticket::News;
 use crate::core::{customers::Customer, event::EventType, instances::Instance, invoices::Invoice, orders::Order};
 
 /// What an event is about, as far as it is known.
@@ -11,6 +12,7 @@ pub(super) struct Subject {
     pub(super) order: Option<Order>,
     pub(super) instance: Option<Instance>,
     pub(super) invoice: Option<Invoice>,
+    pub(super) ticket: Option<News>,
     pub(super) reason: String,
 }
 
@@ -30,6 +32,7 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
     let due = subject.invoice.as_ref().map_or_else(String::new, |invoice| {
         format!("{} {}, due on {}", invoice.total_amount, invoice.currency, invoice.due_date)
     });
+    let ticket_title = subject.ticket.as_ref().map_or("", |news| news.ticket.title.as_str());
     let (title, sentence) = match event {
         EventType::OrderCreated => {
             (format!("Order received: {product}"), format!("The order is waiting for the payment of {amount}."))
@@ -54,8 +57,19 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
             "The order was cancelled; what was paid is on the balance.".to_owned(),
         ),
         EventType::InstanceTerminated => (format!("Server ended: {product}"), "The server was given back.".to_owned()),
-        EventType::TicketAssigned => ("Ticket assigned".to_owned(), "A ticket has a new assignee.".to_owned()),
-        EventType::TicketReplied => ("New reply to a ticket".to_owned(), "There is a new reply.".to_owned()),
+        EventType::TicketAssigned => {
+            let assignee = subject.ticket.as_ref().and_then(|news| news.assignee.as_deref());
+            let sentence = match assignee {
+                Some(name) => format!("{name} takes care of the ticket now."),
+                None => "Nobody takes care of the ticket any more.".to_owned(),
+            };
+            (format!("Ticket assigned: {ticket_title}"), sentence)
+        }
+        EventType::TicketReplied => {
+            let reply = subject.ticket.as_ref().and_then(|news| news.reply.as_ref());
+            let content = reply.map_or_else(String::new, |reply| reply.content.clone());
+            (format!("New reply: {ticket_title}"), content)
+        }
         EventType::InvoiceIssued => (format!("Invoice {number}"), format!("A new invoice of {due}.")),
         EventType::InvoiceOverdue => {
             (format!("Invoice {number} is overdue"), format!("An invoice was not paid in time: {due}."))
@@ -66,10 +80,20 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
     if let Some(order) = &subject.order {
         body = format!("{body}\n\nOrder: {}", order.id);
     }
-    Message { title, body, data: data(subject) }
+    if let Some(news) = &subject.ticket {
+        body = format!("{body}\n\nTicket: {}", news.ticket.id);
+    }
+    Message { title: one_line(&title), body, data: data(subject) }
+}
+
+/// A title in one line: a stranger's line break must not begin a new header of a mail.
+pub(super) fn one_line(title: &str) -> String {
+    title.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn data(subject: &Subject) -> Value {
+    let ticket = subject.ticket.as_ref().map(|news| &news.ticket);
+    let reply = subject.ticket.as_ref().and_then(|news| news.reply.as_ref());
     json!({
         "customer_id": subject.customer.as_ref().map(|customer| customer.id),
         "customer_name": subject.customer.as_ref().map(|customer| &customer.name),
@@ -82,6 +106,11 @@ fn data(subject: &Subject) -> Value {
         "ip_address": subject.instance.as_ref().map(|instance| &instance.ip_address),
         "invoice_id": subject.invoice.as_ref().map(|invoice| invoice.id),
         "invoice_number": subject.invoice.as_ref().and_then(|invoice| invoice.invoice_number.as_ref()),
+        "ticket_id": ticket.map(|ticket| ticket.id),
+        "ticket_title": ticket.map(|ticket| &ticket.title),
+        "ticket_status": ticket.map(|ticket| ticket.status),
+        "ticket_priority": ticket.map(|ticket| ticket.priority),
+        "reply_id": reply.map(|reply| reply.id),
         "reason": subject.reason,
     })
 }

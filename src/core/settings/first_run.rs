@@ -61,7 +61,12 @@ pub fn prepare(lookup: &Lookup) -> Result<Loaded> {
         return Ok(loaded);
     }
     let directory = lookup.data_directory()?;
-    let written = write(&directory.join("config.toml"), &Choices::in_directory(&directory));
+    let mut choices = Choices::in_directory(&directory);
+    // A database that only a variable names would be another one as soon as the variable is missing.
+    if lookup.names_database() {
+        choices.database_url = loaded.settings.db.url.clone();
+    }
+    let written = write(&directory.join("config.toml"), &choices);
     let first_run = match written {
         Ok(()) => true,
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => false,

@@ -73,6 +73,11 @@ impl Lookup {
         self.env.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Whether a variable names the database.
+    pub(super) fn names_database(&self) -> bool {
+        self.var("DATABASE_URL").or_else(|| self.var("RUSTBILL_DB__URL")).is_some()
+    }
+
     /// Where the data is while nothing else is configured.
     ///
     /// # Errors

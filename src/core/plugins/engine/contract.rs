@@ -184,7 +184,7 @@ mod tests {
             [
                 "3:10 `send` takes 1 parameter(s), but every plugin function takes exactly 2: (config, _unused)",
                 "4:4 missing required function `supported_events`: found `supportedEvents`, rename it",
-                "0:0 missing required function `templates` of a notifier plugin",
+                "missing required function `templates` of a notifier plugin",
                 "7:4 `version` takes 1 parameter(s), but every plugin function takes exactly 2: (config, _unused)",
             ]
         );

@@ -26,7 +26,10 @@ impl Issue {
 
 impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{} {}", self.line, self.column, self.message)
+        match self.line {
+            0 => f.write_str(&self.message),
+            line => write!(f, "{line}:{} {}", self.column, self.message),
+        }
     }
 }
 
