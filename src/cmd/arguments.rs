@@ -8,6 +8,7 @@ use clap::Args;
 use crate::core::{
     error::{Error, Result},
     id::Id,
+    money::{Money, Sign},
     page::PageRequest,
 };
 
@@ -31,6 +32,11 @@ impl Paging {
 /// An identifier that may be left out.
 pub(super) fn optional_id(field: &str, text: Option<&str>) -> Result<Option<Id>> {
     text.map(|text| Id::parse(field, text)).transpose()
+}
+
+/// An amount of zero or more that may be left out.
+pub(super) fn optional_amount(field: &str, text: Option<&str>) -> Result<Option<Money>> {
+    text.map(|text| Money::parse(field, text, Sign::NotNegative)).transpose()
 }
 
 /// A word that may be left out, by the core's own reader.

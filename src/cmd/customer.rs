@@ -4,19 +4,19 @@ use clap::{Args, Subcommand};
 
 use super::{
     Context,
-    arguments::{Paging, optional_word},
+    arguments::{Paging, optional_amount, optional_word},
     show::{self, fields, page},
 };
 use crate::core::{
     balance::{self, TransactionFilter, TransactionType},
-    customers::{self, Customer, CustomerFilter, NewCustomer},
+    customers::{self, Customer, CustomerFilter, CustomerUpdate, NewCustomer},
     error::Result,
     id::Id,
     money::{Money, Sign},
     text,
 };
 
-/// Look at customers, make them, correct their balances
+/// Look at customers, make, change and delete them, correct their balances
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -31,6 +31,13 @@ pub(super) enum CustomerCommand {
         id: String,
     },
     Create(Create),
+    Update(Update),
+    /// Delete a customer that has neither orders nor payments nor movements of its balance
+    #[command(after_help = "Examples:\n  rustbill customer delete 0190a5b0-7c1e-7000-8000-000000000001")]
+    Delete {
+        /// The customer
+        id: String,
+    },
     AdjustBalance(AdjustBalance),
     Transactions(Transactions),
 }
@@ -82,6 +89,44 @@ pub(super) struct Create {
     credit_limit: String,
 }
 
+/// Change what is given of a customer
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill customer update 0190a5b0-7c1e-7000-8000-000000000001 --credit-limit 500.00
+  rustbill customer update 0190a5b0-7c1e-7000-8000-000000000001 --active false --notes 'Moved away'")]
+pub(super) struct Update {
+    /// The customer
+    id: String,
+    /// The name on invoices
+    #[arg(long)]
+    name: Option<String>,
+    /// The address for notifications
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// Whom to ask for
+    #[arg(long, value_name = "NAME")]
+    contact_person: Option<String>,
+    /// A telephone number
+    #[arg(long, value_name = "NUMBER")]
+    phone: Option<String>,
+    /// The company
+    #[arg(long, value_name = "NAME")]
+    company: Option<String>,
+    /// Notes that the customer does not see
+    #[arg(long, value_name = "TEXT")]
+    notes: Option<String>,
+    /// How far the balance may fall below zero
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
+    credit_limit: Option<String>,
+    /// Whether it may buy; disabled, its users are logged out
+    #[arg(long, value_name = "true|false")]
+    active: Option<bool>,
+    /// Whether its users may make API keys
+    #[arg(long, value_name = "true|false")]
+    can_create_api_keys: Option<bool>,
+}
+
 /// Correct a balance by hand, up or down
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -124,6 +169,12 @@ impl CustomerCommand {
                 print(context, &customers::get(context.app().await?, &context.actor, id).await?)
             }
             Self::Create(create) => create.run(context).await,
+            Self::Update(update) => update.run(context).await,
+            Self::Delete { id } => {
+                let id = Id::parse("id", &id)?;
+                customers::delete(context.app().await?, &context.actor, id).await?;
+                show::deleted(context, id)
+            }
             Self::AdjustBalance(adjust) => adjust.run(context).await,
             Self::Transactions(transactions) => transactions.run(context).await,
         }
@@ -150,6 +201,24 @@ impl Create {
             notes: self.notes,
         };
         print(context, &customers::create(context.app().await?, &context.actor, &new).await?)
+    }
+}
+
+impl Update {
+    async fn run(self, context: &Context) -> Result<()> {
+        let id = Id::parse("id", &self.id)?;
+        let change = CustomerUpdate {
+            credit_limit: optional_amount("credit_limit", self.credit_limit.as_deref())?,
+            name: self.name,
+            contact_person: self.contact_person,
+            email: self.email,
+            phone: self.phone,
+            company: self.company,
+            notes: self.notes,
+            is_active: self.active,
+            can_create_api_keys: self.can_create_api_keys,
+        };
+        print(context, &customers::update(context.app().await?, &context.actor, id, &change).await?)
     }
 }
 

@@ -8,10 +8,12 @@
 
 mod apikey;
 mod arguments;
+mod category;
 mod customer;
 mod db;
 mod demo;
 mod failure;
+mod group;
 mod init;
 mod instance;
 mod invoice;
@@ -111,6 +113,10 @@ enum Command {
     #[command(subcommand)]
     Product(product::ProductCommand),
     #[command(subcommand)]
+    Group(group::GroupCommand),
+    #[command(subcommand)]
+    Category(category::CategoryCommand),
+    #[command(subcommand)]
     Order(order::OrderCommand),
     #[command(subcommand)]
     Instance(instance::InstanceCommand),
@@ -173,6 +179,8 @@ impl Command {
             Self::Apikey(command) => command.run(context).await,
             Self::Plugin(command) => command.run(context).await,
             Self::Product(command) => command.run(context).await,
+            Self::Group(command) => command.run(context).await,
+            Self::Category(command) => command.run(context).await,
             Self::Order(command) => command.run(context).await,
             Self::Instance(command) => command.run(context).await,
             Self::Payment(command) => command.run(context).await,

@@ -1,5 +1,9 @@
 //! `rustbill product`: what is sold.
 
+mod change;
+
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 
 use super::{
@@ -15,7 +19,7 @@ use crate::core::{
     text,
 };
 
-/// Look at products and make them
+/// Look at products, make, change, price and delete them
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -30,6 +34,21 @@ pub(super) enum ProductCommand {
         id: String,
     },
     Create(Create),
+    Update(change::Update),
+    /// Delete a product that nobody ordered
+    #[command(after_help = "Examples:\n  rustbill product delete 0190a5b0-7c1e-7000-8000-000000000001")]
+    Delete {
+        /// The product
+        id: String,
+    },
+    /// Put products on sale
+    #[command(after_help = "Examples:\n  rustbill product activate 0190a5b0-7c1e-7000-8000-000000000001")]
+    Activate(change::Several),
+    /// Take products off sale
+    #[command(after_help = "Examples:\n  rustbill product deactivate 0190a5b0-7c1e-7000-8000-000000000001")]
+    Deactivate(change::Several),
+    Reprice(change::Reprice),
+    Sync(change::Sync),
 }
 
 /// List products, newest first
@@ -103,6 +122,16 @@ impl ProductCommand {
                 print(context, &products::get(context.app().await?, &context.actor, id).await?)
             }
             Self::Create(create) => create.run(context).await,
+            Self::Update(update) => update.run(context).await,
+            Self::Delete { id } => {
+                let id = Id::parse("id", &id)?;
+                products::delete(context.app().await?, &context.actor, id).await?;
+                show::deleted(context, id)
+            }
+            Self::Activate(several) => several.set_active(context, true).await,
+            Self::Deactivate(several) => several.set_active(context, false).await,
+            Self::Reprice(reprice) => reprice.run(context).await,
+            Self::Sync(sync) => sync.run(context).await,
         }
     }
 }
@@ -124,22 +153,26 @@ impl List {
 
 impl Create {
     async fn run(self, context: &Context) -> Result<()> {
-        let cycles = pairs("--cycle", self.cycles)?;
-        let price_of = |(cycle, amount): (&String, &String)| {
-            Ok((BillingCycle::parse(cycle)?, Money::parse(&format!("cycle.{cycle}"), amount, Sign::NotNegative)?))
-        };
         let new = NewProduct {
             name: self.name,
             description: self.description,
             price: Money::parse("price", &self.price, Sign::NotNegative)?,
             cost_price: Money::parse("cost_price", &self.cost_price, Sign::NotNegative)?,
-            billing_cycles: cycles.iter().map(price_of).collect::<Result<_>>()?,
+            billing_cycles: cycles(self.cycles)?,
             specs: pairs("--spec", self.specs)?,
             interface_id: Id::parse("interface", &self.interface)?,
             group_id: optional_id("group", self.group.as_deref())?,
         };
         print(context, &products::create(context.app().await?, &context.actor, &new).await?)
     }
+}
+
+/// The prices of `--cycle`.
+fn cycles(given: Vec<String>) -> Result<BTreeMap<BillingCycle, Money>> {
+    let price_of = |(cycle, amount): (&String, &String)| {
+        Ok((BillingCycle::parse(cycle)?, Money::parse(&format!("cycle.{cycle}"), amount, Sign::NotNegative)?))
+    };
+    pairs("--cycle", given)?.iter().map(price_of).collect()
 }
 
 fn print(context: &Context, product: &Product) -> Result<()> {

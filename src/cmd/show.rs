@@ -42,7 +42,9 @@ macro_rules! show_as_displayed {
 show_as_displayed!(
     String,
     bool,
+    i32,
     i64,
+    u32,
     usize,
     Id,
     Money,
@@ -137,4 +139,17 @@ pub(super) fn item(context: &Context, mut fields: Vec<(&str, String)>, json: &im
         fields.retain(|(_, text)| !text.is_empty());
     }
     context.printer.item(fields, json)
+}
+
+/// What a command that deleted something prints.
+#[derive(Serialize)]
+struct Deleted {
+    id: Id,
+    deleted: bool,
+}
+
+/// Prints that something is gone.
+pub(super) fn deleted(context: &Context, id: Id) -> Result<()> {
+    let deleted = Deleted { id, deleted: true };
+    item(context, fields!(deleted; id, deleted), &deleted)
 }

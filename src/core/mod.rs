@@ -17,6 +17,7 @@ pub mod time;
 pub mod audit;
 pub mod outbox;
 
+pub mod catalogue;
 pub mod customers;
 pub mod identity;
 pub mod plugins;

@@ -5,7 +5,9 @@
 mod accounts;
 mod api_keys;
 mod architecture;
+mod catalogue;
 mod cli;
+mod customers;
 mod database;
 mod demo;
 mod identity;
@@ -17,6 +19,8 @@ mod outbox;
 mod payments;
 mod plugins;
 mod plugins_engine;
+mod products;
+mod products_batch;
 mod provisioning;
 mod start;
 mod support;

@@ -7,6 +7,6 @@ pub(crate) mod store;
 pub(crate) use self::operations::insert;
 pub use self::{
     model::Customer,
-    operations::{CustomerFilter, NewCustomer, create, get, list},
+    operations::{CustomerFilter, CustomerUpdate, NewCustomer, create, delete, get, list, update},
     store::lock,
 };

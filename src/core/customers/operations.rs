@@ -1,16 +1,19 @@
 //! Use cases of customers.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{model::Customer, store};
+use super::{
+    model::Customer,
+    store::{self, Holdings},
+};
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
     audit,
-    database::Tx,
+    database::{Tx, is_foreign_key_violation},
     error::{Error, Result},
     id::Id,
-    identity::{NameKind, claim_name},
+    identity::{NameKind, claim_name, release_name, remove_customer, revoke_customer},
     money::Money,
     page::{Page, PageRequest},
     text::{self, NAME_MAX, NOTE_MAX},
@@ -45,6 +48,54 @@ pub struct NewCustomer {
     pub credit_limit: Money,
 }
 
+/// What to change of a customer; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct CustomerUpdate {
+    /// Another name on invoices.
+    pub name: Option<String>,
+    /// Another person to ask for.
+    pub contact_person: Option<String>,
+    /// Another address for notifications.
+    pub email: Option<String>,
+    /// Another telephone number.
+    pub phone: Option<String>,
+    /// Another company.
+    pub company: Option<String>,
+    /// Other notes.
+    pub notes: Option<String>,
+    /// Another credit limit.
+    pub credit_limit: Option<Money>,
+    /// Whether it may buy.
+    pub is_active: Option<bool>,
+    /// Whether it may make API keys for itself.
+    pub can_create_api_keys: Option<bool>,
+}
+
+impl CustomerUpdate {
+    fn apply(&self, customer: &mut Customer) -> Result<()> {
+        if let Some(name) = &self.name {
+            customer.name = text::required("name", name, NAME_MAX)?;
+        }
+        if let Some(email) = &self.email {
+            customer.email = text::email("email", email)?;
+        }
+        for (field, given, kept, max) in [
+            ("contact_person", &self.contact_person, &mut customer.contact_person, NAME_MAX),
+            ("phone", &self.phone, &mut customer.phone, NAME_MAX),
+            ("company", &self.company, &mut customer.company, NAME_MAX),
+            ("notes", &self.notes, &mut customer.notes, NOTE_MAX),
+        ] {
+            if let Some(given) = given {
+                *kept = text::optional(field, given, max)?;
+            }
+        }
+        customer.credit_limit = self.credit_limit.unwrap_or(customer.credit_limit);
+        customer.is_active = self.is_active.unwrap_or(customer.is_active);
+        customer.can_create_api_keys = self.can_create_api_keys.unwrap_or(customer.can_create_api_keys);
+        Ok(())
+    }
+}
+
 /// Makes a customer. For administrators.
 ///
 /// # Errors
@@ -62,12 +113,7 @@ pub async fn create(app: &App, actor: &Actor, new: &NewCustomer) -> Result<Custo
 /// # Errors
 /// As [`create`].
 pub(crate) async fn insert(tx: &mut Tx, at: Timestamp, actor: &Actor, id: Id, new: &NewCustomer) -> Result<Customer> {
-    if new.credit_limit.is_negative() {
-        return Err(Error::invalid(
-            "customer.credit_limit",
-            format!("`credit_limit` is `{}`, expected zero or more", new.credit_limit),
-        ));
-    }
+    check_credit_limit(new.credit_limit)?;
     let customer = Customer {
         id,
         name: text::required("name", &new.name, NAME_MAX)?,
@@ -83,24 +129,102 @@ pub(crate) async fn insert(tx: &mut Tx, at: Timestamp, actor: &Actor, id: Id, ne
         created_at: at,
         updated_at: at,
     };
-    let search = text::search_text(&[
-        &customer.name,
-        &customer.email,
-        &customer.company,
-        &customer.contact_person,
-        &customer.phone,
-    ]);
-    store::insert(tx, &customer, &search).await?;
+    store::insert(tx, &customer, &search_of(&customer)).await?;
     claim_name(tx, NameKind::CustomerEmail, &customer.email, customer.id, customer.id).await?;
-    let detail = json!({ "after": customer });
-    audit::record(
-        tx,
-        at,
-        actor,
-        audit::Entry { action: "customer.create", target_type: "customer", target_id: customer.id, detail: &detail },
-    )
-    .await?;
+    record(tx, at, actor, "customer.create", customer.id, &json!({ "after": customer })).await?;
     Ok(customer)
+}
+
+/// Changes the given fields of a customer. A credit limit below what the balance already uses is taken; from then on
+/// the balance can only rise. Disabling a customer ends the refresh tokens of its users. For administrators.
+///
+/// # Errors
+/// NotFound; `name.taken` when another customer has the e-mail address; InvalidArgument for fields that break their
+/// rules; PermissionDenied for others.
+pub async fn update(app: &App, actor: &Actor, id: Id, change: &CustomerUpdate) -> Result<Customer> {
+    actor.require(Permission::Admin)?;
+    change.credit_limit.map_or(Ok(()), check_credit_limit)?;
+    let at = app.clock.now();
+    let mut tx = app.database.begin().await?;
+    let before = store::lock(&mut tx, id).await?;
+    let mut customer = before.clone();
+    change.apply(&mut customer)?;
+    customer.updated_at = at;
+    if customer.email != before.email {
+        claim_name(&mut tx, NameKind::CustomerEmail, &customer.email, id, id).await?;
+        release_name(&mut tx, NameKind::CustomerEmail, &before.email, id).await?;
+    }
+    if before.is_active && !customer.is_active {
+        revoke_customer(&mut tx, at, id).await?;
+    }
+    store::save(&mut tx, &customer, &search_of(&customer)).await?;
+    record(&mut tx, at, actor, "customer.update", id, &audit::change(&before, &customer)).await?;
+    tx.commit().await?;
+    Ok(customer)
+}
+
+/// Deletes a customer that has neither money nor history, with its users, their names and its API keys. For
+/// administrators.
+///
+/// # Errors
+/// NotFound; `customer.in_use`, naming what stands in the way; PermissionDenied for others.
+pub async fn delete(app: &App, actor: &Actor, id: Id) -> Result<()> {
+    actor.require(Permission::Admin)?;
+    let mut tx = app.database.begin().await?;
+    let customer = store::lock(&mut tx, id).await?;
+    let in_use = |held: &str| {
+        Error::invalid("customer.in_use", format!("the customer `{}` has {held}", customer.name))
+            .hint("disable it instead")
+    };
+    let held = held_by(&customer, &store::holdings(&mut tx, id).await?);
+    if !held.is_empty() {
+        return Err(in_use(&held.join(", ")));
+    }
+    remove_customer(&mut tx, id).await?;
+    // What came in between, a user or an order, is seen by the foreign keys.
+    store::delete(&mut tx, id)
+        .await
+        .map_err(|error| if is_foreign_key_violation(&error) { in_use("something new") } else { error })?;
+    record(&mut tx, app.clock.now(), actor, "customer.delete", id, &json!({ "before": customer })).await?;
+    tx.commit().await
+}
+
+/// What stands in the way of deleting a customer, as people read it.
+fn held_by(customer: &Customer, holdings: &Holdings) -> Vec<String> {
+    let Holdings { orders, payments, invoices, movements, tickets } = *holdings;
+    let mut held: Vec<String> = [
+        (orders, "order", "orders"),
+        (payments, "payment", "payments"),
+        (invoices, "invoice", "invoices"),
+        (movements, "movement of its balance", "movements of its balance"),
+        (tickets, "ticket", "tickets"),
+    ]
+    .into_iter()
+    .filter(|(count, ..)| *count > 0)
+    .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
+    .collect();
+    if !customer.balance.is_zero() {
+        held.push(format!("a balance of {}", customer.balance));
+    }
+    held
+}
+
+fn check_credit_limit(limit: Money) -> Result<()> {
+    if limit.is_negative() {
+        let message = format!("`credit_limit` is `{limit}`, expected zero or more");
+        return Err(Error::invalid("customer.credit_limit", message));
+    }
+    Ok(())
+}
+
+/// What a search for customers looks through.
+fn search_of(customer: &Customer) -> String {
+    let Customer { name, email, company, contact_person, phone, .. } = customer;
+    text::search_text(&[name, email, company, contact_person, phone])
+}
+
+async fn record(tx: &mut Tx, at: Timestamp, actor: &Actor, action: &'static str, id: Id, detail: &Value) -> Result<()> {
+    audit::record(tx, at, actor, audit::Entry { action, target_type: "customer", target_id: id, detail }).await
 }
 
 /// A page of customers. For administrators.

@@ -8,6 +8,7 @@ mod api_keys;
 mod bootstrap;
 mod code_store;
 pub(crate) mod codes;
+mod customer_store;
 mod model;
 pub mod password;
 mod passwords;
@@ -22,6 +23,7 @@ pub(crate) use self::users::{insert_prepared, is_user_email, prepare};
 pub use self::{
     api_keys::{ApiKey, CreatedApiKey, NewApiKey, create_api_key, list_api_keys, revoke_api_key},
     bootstrap::{Bootstrapped, bootstrap},
+    customer_store::{release_name, remove_customer, revoke_customer},
     model::{AdminRole, Purpose, User, UserKind},
     passwords::{change_password, reset_forgotten_password, reset_password_of},
     sessions::{Credential, Grant, Login, Tokens, authenticate, login, logout, me, refresh},

@@ -21,7 +21,7 @@ pub enum NameKind {
 }
 
 impl NameKind {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::UserName => "user_name",
             Self::UserEmail => "user_email",

@@ -11,6 +11,7 @@ use crate::core::{
     actor::{Actor, Permission},
     app::App,
     audit, customers,
+    database::is_foreign_key_violation,
     error::{Error, Result},
     event::EventType,
     id::Id,
@@ -104,8 +105,8 @@ pub async fn place(app: &App, actor: &Actor, new: &NewOrder) -> Result<Order> {
 
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
-    let customer =
-        customers::store::find(&mut tx, customer_id).await?.ok_or_else(|| Error::not_found("customer", customer_id))?;
+    // Locked, so that it is not deleted or disabled meanwhile.
+    let customer = customers::lock(&mut tx, customer_id).await?;
     if !customer.is_active {
         return Err(Error::invalid("customer.inactive", format!("the customer `{}` is disabled", customer.name)));
     }
@@ -131,7 +132,10 @@ pub async fn place(app: &App, actor: &Actor, new: &NewOrder) -> Result<Order> {
         updated_at: at,
     };
     let search = text::search_text(&[&order.id.to_string(), &order.product_name, &customer.name, &customer.email]);
-    store::insert(&mut tx, &order, &search).await?;
+    // The product was read before the provider's script ran; it may be gone by now.
+    store::insert(&mut tx, &order, &search).await.map_err(|error| {
+        if is_foreign_key_violation(&error) { Error::not_found("product", order.product_id) } else { error }
+    })?;
     outbox::enqueue(&mut tx, at, NewEvent::of_order(EventType::OrderCreated, order.id, json!({}))).await?;
     let detail = json!({ "after": order });
     audit::record(

@@ -13,7 +13,7 @@ mod operations;
 mod scanner;
 pub(crate) mod store;
 
-pub(crate) use self::operations::{find, usable};
+pub(crate) use self::operations::{enabled, find, usable};
 pub use self::{
     host::{FAILED, PluginHost, REFUSED},
     model::{Definition, Health, Interface, parse_kind},

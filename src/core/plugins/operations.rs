@@ -108,6 +108,16 @@ pub(crate) async fn usable(source: impl Source<'_>, id: Id, kinds: &[Kind], fiel
     Ok(interface)
 }
 
+/// The interface in `field`, of one of these kinds, for calls where a disabled one counts as unknown.
+pub(crate) async fn enabled(source: impl Source<'_>, id: Id, kinds: &[Kind], field: &str) -> Result<Interface> {
+    let interface = find(source, id).await?;
+    require_kind(&interface, kinds, field)?;
+    if !interface.enabled {
+        return Err(Error::not_found("enabled plugin interface", id).hint("enable it first"));
+    }
+    Ok(interface)
+}
+
 fn read_config(text: &str) -> Result<Value> {
     if text.len() > CONFIG_MAX {
         return Err(Error::invalid(

@@ -109,7 +109,7 @@ pub(crate) async fn find(source: impl Source<'_>, id: Id) -> Result<Option<Inter
 }
 
 /// Keeps others from changing an interface until the transaction ends; nothing happens when there is none.
-pub(super) async fn lock(tx: &mut Tx, id: Id) -> Result<()> {
+pub(crate) async fn lock(tx: &mut Tx, id: Id) -> Result<()> {
     tx.q_for_update("SELECT id FROM plugin_interfaces WHERE id = $1")
         .bind(id)
         .lock()

@@ -39,7 +39,7 @@ impl BillingCycle {
 pub type Specs = BTreeMap<String, String>;
 
 /// Something that is sold.
-#[derive(Clone, Debug, serde::Serialize, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
 pub struct Product {
     /// The identifier.
     pub id: Id,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::types::Json;
 
 use super::{
@@ -13,16 +13,21 @@ use crate::core::{
     actor::{Actor, Permission},
     app::App,
     audit,
+    catalogue::{self, Placement},
+    database::{Tx, is_foreign_key_violation},
     error::{Error, Result},
     id::Id,
     money::Money,
     page::{Page, PageRequest},
     plugins::{self, Kind},
     text::{self, NAME_MAX, NOTE_MAX},
+    time::Timestamp,
 };
 
 /// Values of a product's specs, and characters of each name and value.
 const SPECS_MAX: usize = 100;
+/// The plugins that products are sold through.
+pub(super) const PROVIDERS: [Kind; 2] = [Kind::FirstPartyProvider, Kind::UpstreamProvider];
 
 /// What a list of products is narrowed to.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +67,27 @@ pub struct NewProduct {
     pub group_id: Option<Id>,
 }
 
+/// What to change of a product; what is absent or, of the maps, empty stays.
+#[derive(Clone, Debug, Default)]
+pub struct ProductUpdate {
+    /// Another name.
+    pub name: Option<String>,
+    /// Another text.
+    pub description: Option<String>,
+    /// Another price of a month. Prices by cycle do not follow: see `billing_cycles`.
+    pub price: Option<Money>,
+    /// Another cost of a month.
+    pub cost_price: Option<Money>,
+    /// Other prices by cycle, all of them.
+    pub billing_cycles: BTreeMap<BillingCycle, Money>,
+    /// Another specification, whole.
+    pub specs: Specs,
+    /// Another group, or none.
+    pub group: Placement,
+    /// On sale or not.
+    pub is_active: Option<bool>,
+}
+
 /// Makes a product, enabled. For administrators.
 ///
 /// # Errors
@@ -72,7 +98,7 @@ pub async fn create(app: &App, actor: &Actor, new: &NewProduct) -> Result<Produc
         || new.cost_price.is_negative()
         || new.billing_cycles.values().any(|price| price.is_negative())
     {
-        return Err(Error::invalid("product.price", "a price is negative, expected zero or more"));
+        return Err(negative_price());
     }
     let at = app.clock.now();
     let product = Product {
@@ -81,9 +107,7 @@ pub async fn create(app: &App, actor: &Actor, new: &NewProduct) -> Result<Produc
         description: text::optional("description", &new.description, NOTE_MAX)?,
         price: new.price,
         cost_price: new.cost_price,
-        billing_cycles: Json(
-            new.billing_cycles.iter().map(|(cycle, price)| (cycle.as_str().to_owned(), *price)).collect(),
-        ),
+        billing_cycles: cycles(&new.billing_cycles),
         specs: Json(checked_specs(&new.specs)?),
         interface_id: new.interface_id,
         group_id: new.group_id,
@@ -92,27 +116,134 @@ pub async fn create(app: &App, actor: &Actor, new: &NewProduct) -> Result<Produc
         updated_at: at,
     };
     let mut tx = app.database.begin().await?;
-    plugins::usable(&mut tx, product.interface_id, &[Kind::FirstPartyProvider, Kind::UpstreamProvider], "interface_id")
-        .await?;
-    if let Some(group) = product.group_id
-        && !store::group_exists(&mut tx, group).await?
-    {
-        return Err(Error::not_found("product group", group));
-    }
-    store::insert(&mut tx, &product, &text::search_text(&[&product.name, &product.description])).await?;
-    let detail = json!({ "after": product });
-    audit::record(
-        &mut tx,
-        at,
-        actor,
-        audit::Entry { action: "product.create", target_type: "product", target_id: product.id, detail: &detail },
-    )
-    .await?;
+    plugins::usable(&mut tx, product.interface_id, &PROVIDERS, "interface_id").await?;
+    require_group(&mut tx, product.group_id).await?;
+    insert(&mut tx, actor, "product.create", &product).await?;
     tx.commit().await?;
     Ok(product)
 }
 
-fn checked_specs(specs: &Specs) -> Result<Specs> {
+/// Changes the given fields of a product. Orders that were placed keep their price. For administrators.
+///
+/// # Errors
+/// NotFound for an unknown product or group; InvalidArgument for fields that break their rules; PermissionDenied for
+/// others.
+pub async fn update(app: &App, actor: &Actor, id: Id, change: &ProductUpdate) -> Result<Product> {
+    actor.require(Permission::Admin)?;
+    let prices = [change.price, change.cost_price].into_iter().flatten();
+    if prices.chain(change.billing_cycles.values().copied()).any(Money::is_negative) {
+        return Err(negative_price());
+    }
+    let mut tx = app.database.begin().await?;
+    let before = store::lock(&mut tx, id).await?;
+    let mut product = before.clone();
+    if let Some(name) = &change.name {
+        product.name = text::required("name", name, NAME_MAX)?;
+    }
+    if let Some(description) = &change.description {
+        product.description = text::optional("description", description, NOTE_MAX)?;
+    }
+    if !change.specs.is_empty() {
+        product.specs = Json(checked_specs(&change.specs)?);
+    }
+    if !change.billing_cycles.is_empty() {
+        product.billing_cycles = cycles(&change.billing_cycles);
+    }
+    product.price = change.price.unwrap_or(before.price);
+    product.cost_price = change.cost_price.unwrap_or(before.cost_price);
+    product.is_active = change.is_active.unwrap_or(before.is_active);
+    product.group_id = change.group.after(before.group_id);
+    product.updated_at = app.clock.now();
+    if product.group_id != before.group_id {
+        require_group(&mut tx, product.group_id).await?;
+    }
+    save(&mut tx, actor, "product.update", &before, &product).await?;
+    tx.commit().await?;
+    Ok(product)
+}
+
+/// Deletes a product that nobody ordered. For administrators.
+///
+/// # Errors
+/// NotFound; `product.in_use`; PermissionDenied for others.
+pub async fn delete(app: &App, actor: &Actor, id: Id) -> Result<()> {
+    actor.require(Permission::Admin)?;
+    let mut tx = app.database.begin().await?;
+    let product = store::lock(&mut tx, id).await?;
+    remove(&mut tx, app.clock.now(), actor, &product).await?;
+    tx.commit().await
+}
+
+/// Writes a new product with its entry in the operation log.
+pub(super) async fn insert(tx: &mut Tx, actor: &Actor, action: &'static str, product: &Product) -> Result<()> {
+    let search = text::search_text(&[&product.name, &product.description]);
+    store::insert(tx, product, &search).await.map_err(|error| no_group(error, product))?;
+    record(tx, product.updated_at, actor, action, product.id, &json!({ "after": product })).await
+}
+
+/// Writes a product that changed with its entry in the operation log.
+pub(super) async fn save(
+    tx: &mut Tx,
+    actor: &Actor,
+    action: &'static str,
+    before: &Product,
+    product: &Product,
+) -> Result<()> {
+    let search = text::search_text(&[&product.name, &product.description]);
+    store::save(tx, product, &search).await.map_err(|error| no_group(error, product))?;
+    record(tx, product.updated_at, actor, action, product.id, &audit::change(before, product)).await
+}
+
+/// Removes a locked product with its entry in the operation log, unless somebody ordered it.
+pub(super) async fn remove(tx: &mut Tx, at: Timestamp, actor: &Actor, product: &Product) -> Result<()> {
+    let in_use = |orders: &str| {
+        Error::invalid("product.in_use", format!("the product `{}` ({}) has {orders}", product.name, product.id))
+            .hint("disable it instead")
+    };
+    match store::orders_of(tx, product.id).await? {
+        0 => {}
+        1 => return Err(in_use("1 order")),
+        count => return Err(in_use(&format!("{count} orders"))),
+    }
+    // An order that came in between is seen by the foreign key.
+    store::delete(tx, product.id)
+        .await
+        .map_err(|error| if is_foreign_key_violation(&error) { in_use("orders") } else { error })?;
+    record(tx, at, actor, "product.delete", product.id, &json!({ "before": product })).await
+}
+
+async fn record(tx: &mut Tx, at: Timestamp, actor: &Actor, action: &'static str, id: Id, detail: &Value) -> Result<()> {
+    audit::record(tx, at, actor, audit::Entry { action, target_type: "product", target_id: id, detail }).await
+}
+
+/// Refuses a group that does not exist.
+pub(super) async fn require_group(tx: &mut Tx, group: Option<Id>) -> Result<()> {
+    match group {
+        Some(group) if !catalogue::store::group_exists(tx, group).await? => {
+            Err(Error::not_found("product group", group))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A group that was deleted since [`require_group`] looked.
+fn no_group(error: Error, product: &Product) -> Error {
+    match product.group_id {
+        Some(group) if is_foreign_key_violation(&error) => Error::not_found("product group", group),
+        _ => error,
+    }
+}
+
+fn negative_price() -> Error {
+    Error::invalid("product.price", "a price is negative, expected zero or more")
+}
+
+fn cycles(prices: &BTreeMap<BillingCycle, Money>) -> Json<BTreeMap<String, Money>> {
+    Json(prices.iter().map(|(cycle, price)| (cycle.as_str().to_owned(), *price)).collect())
+}
+
+/// Specs as they are stored.
+pub(super) fn checked_specs(specs: &Specs) -> Result<Specs> {
     if specs.len() > SPECS_MAX {
         return Err(Error::invalid(
             "product.specs",
@@ -129,21 +260,25 @@ fn checked_specs(specs: &Specs) -> Result<Specs> {
         .collect()
 }
 
-/// A page of products; anybody may look. What they cost the shop is for administrators: others get zero.
+/// A page of products; anybody may look. Disabled products and what products cost the shop are for administrators:
+/// others find the enabled ones, at a cost of zero.
 ///
 /// # Errors
 /// When the database can't be used.
 pub async fn list(app: &App, actor: &Actor, filter: &ProductFilter, page: PageRequest) -> Result<Page<Product>> {
-    let products = store::list(&app.database, filter, page).await?;
+    let products = store::list(&app.database, filter, actor.require(Permission::Admin).is_err(), page).await?;
     Ok(products.map(|product| for_eyes_of(actor, product)))
 }
 
-/// One product; anybody may look.
+/// One product; anybody may look, at a disabled one only administrators.
 ///
 /// # Errors
 /// NotFound.
 pub async fn get(app: &App, actor: &Actor, id: Id) -> Result<Product> {
-    let product = store::find(&app.database, id).await?.ok_or_else(|| Error::not_found("product", id))?;
+    let product = store::find(&app.database, id)
+        .await?
+        .filter(|product| product.is_active || actor.require(Permission::Admin).is_ok())
+        .ok_or_else(|| Error::not_found("product", id))?;
     Ok(for_eyes_of(actor, product))
 }
 

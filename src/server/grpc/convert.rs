@@ -61,6 +61,22 @@ pub fn amount_or_zero(field: &str, text: &str) -> Result<Money> {
     present(text).map_or(Ok(Money::ZERO), |text| Money::parse(field, text, Sign::NotNegative))
 }
 
+/// The amount of zero or more in an `optional` field.
+///
+/// # Errors
+/// As [`Money::parse`].
+pub fn given_amount(field: &str, value: Option<&String>) -> Result<Option<Money>> {
+    given(value).map(|text| Money::parse(field, text, Sign::NotNegative)).transpose()
+}
+
+/// Identifiers in a `repeated` field; an error names the place.
+///
+/// # Errors
+/// `id.malformed`, naming the field.
+pub fn ids(field: &str, values: &[String]) -> Result<Vec<Id>> {
+    values.iter().zip(0..).map(|(text, number)| Id::parse(&format!("{field}[{number}]"), text)).collect()
+}
+
 /// The identifier of an `IdRequest`.
 ///
 /// # Errors

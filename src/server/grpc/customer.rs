@@ -4,15 +4,16 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
-    convert::{amount_or_zero, given, page, page_request},
+    convert::{amount_or_zero, given, given_amount, page, page_request},
     proto::customer::{
-        CreateCustomerRequest, CreateCustomerResponse, CustomerInfo, GetCustomerRequest, GetCustomerResponse,
-        ListCustomersRequest, ListCustomersResponse, customer_service_server::CustomerService,
+        CreateCustomerRequest, CreateCustomerResponse, CustomerInfo, DeleteCustomerRequest, DeleteCustomerResponse,
+        GetCustomerRequest, GetCustomerResponse, ListCustomersRequest, ListCustomersResponse, UpdateCustomerRequest,
+        UpdateCustomerResponse, customer_service_server::CustomerService,
     },
 };
 use crate::{
     core::{
-        customers::{self, Customer, CustomerFilter, NewCustomer},
+        customers::{self, Customer, CustomerFilter, CustomerUpdate, NewCustomer},
         id::Id,
         text::search_filter,
     },
@@ -60,6 +61,37 @@ impl CustomerService for Api {
         let id = Id::parse("id", &request.get_ref().id)?;
         let customer = customers::get(&self.app, &actor(&request), id).await?;
         Ok(Response::new(GetCustomerResponse { customer: Some(customer_info(customer)) }))
+    }
+
+    async fn update_customer(
+        &self,
+        request: Request<UpdateCustomerRequest>,
+    ) -> Result<Response<UpdateCustomerResponse>, Status> {
+        let actor = actor(&request);
+        let request = request.into_inner();
+        let id = Id::parse("id", &request.id)?;
+        let change = CustomerUpdate {
+            credit_limit: given_amount("credit_limit", request.credit_limit.as_ref())?,
+            name: request.name,
+            contact_person: request.contact_person,
+            email: request.email,
+            phone: request.phone,
+            company: request.company,
+            notes: request.notes,
+            is_active: request.is_active,
+            can_create_api_keys: request.can_create_api_keys,
+        };
+        let customer = customers::update(&self.app, &actor, id, &change).await?;
+        Ok(Response::new(UpdateCustomerResponse { customer: Some(customer_info(customer)) }))
+    }
+
+    async fn delete_customer(
+        &self,
+        request: Request<DeleteCustomerRequest>,
+    ) -> Result<Response<DeleteCustomerResponse>, Status> {
+        let id = Id::parse("id", &request.get_ref().id)?;
+        customers::delete(&self.app, &actor(&request), id).await?;
+        Ok(Response::new(DeleteCustomerResponse {}))
     }
 }
 
