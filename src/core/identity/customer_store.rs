@@ -31,7 +31,7 @@ pub async fn revoke_customer(tx: &mut Tx, at: Timestamp, customer: Id) -> Result
         .await
 }
 
-/// Removes the users of a customer with their tokens, and every name that the customer or one of them has.
+/// Removes the users of a customer with their tokens, its API keys, and every name that the customer or one of them has.
 ///
 /// # Errors
 /// When the database can't be used.
@@ -40,6 +40,7 @@ pub async fn remove_customer(tx: &mut Tx, customer: Id) -> Result<()> {
         .bind(customer)
         .execute()
         .await?;
+    tx.q("DELETE FROM api_keys WHERE customer_id = $1").bind(customer).execute().await?;
     tx.q("DELETE FROM customer_users WHERE customer_id = $1").bind(customer).execute().await?;
     tx.q("DELETE FROM unique_names WHERE customer_id = $1").bind(customer).execute().await.map(|_| ())
 }
