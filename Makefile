@@ -2,7 +2,7 @@
 .PHONY: demo test setup check unit fmt figures deny clean help
 
 demo: ## build and run the demonstration: a shop from nothing to the first sale
-	cargo run --quiet -- demo
+	cargo run -- demo
 
 test: setup check unit ## everything that continuous integration runs
 

@@ -220,7 +220,7 @@ impl Context {
     /// have to say.
     pub async fn app(&self) -> Result<&App> {
         let app = self.open().await?;
-        self.is_ready.get_or_try_init(|| require_schema(app)).await?;
+        self.is_ready.get_or_try_init(|| self.require_schema(app)).await?;
         Ok(app)
     }
 
@@ -247,24 +247,27 @@ impl Context {
             app.database.close().await;
         }
     }
-}
 
-async fn require_schema(app: &App) -> Result<()> {
-    let status = app.database.migration_status().await?;
-    let pending = status.pending();
-    let is_empty = pending == status.migrations.len() && status.unknown.is_empty();
-    // A newer program's database is refused by `migrate` itself.
-    if is_empty || !status.unknown.is_empty() {
-        return app.database.migrate().await;
+    async fn require_schema(&self, app: &App) -> Result<()> {
+        let status = app.database.migration_status().await?;
+        let pending = status.pending();
+        let is_empty = pending == status.migrations.len() && status.unknown.is_empty();
+        // A newer program's database is refused by `migrate` itself.
+        if is_empty || !status.unknown.is_empty() {
+            app.database.migrate().await?;
+            // An operator who meant another database must not take this one for it.
+            self.printer.note(&format!("made a new database: {}", app.database.location()));
+            return Ok(());
+        }
+        if pending == 0 {
+            return Ok(());
+        }
+        Err(Error::unavailable(
+            "database.pending",
+            format!("{pending} migrations have not run on the {}", app.database.location()),
+        )
+        .hint("make a backup, then run `rustbill db migrate`"))
     }
-    if pending == 0 {
-        return Ok(());
-    }
-    Err(Error::unavailable(
-        "database.pending",
-        format!("{pending} migrations have not run on the {}", app.database.location()),
-    )
-    .hint("make a backup, then run `rustbill db migrate`"))
 }
 
 #[cfg(test)]
