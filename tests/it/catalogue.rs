@@ -204,7 +204,8 @@ fn on_the_command_line() {
     let home = tempfile::tempdir().unwrap();
     let run = |args: &[&str], code: i32| {
         let output = rustbill(home.path(), &[args, &["--output", "json"]].concat());
-        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        // Results are on stdout, everything else on stderr.
+        let said = String::from_utf8(if code == 0 { output.stdout } else { output.stderr }).unwrap();
         assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
         said
     };
