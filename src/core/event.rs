@@ -13,6 +13,8 @@ text_enum! {
         OrderProvisioned = "order_provisioned",
         /// An order came to its end before it ran; what was paid is back.
         OrderCancelled = "order_cancelled",
+        /// An order that had, or may have, a server came to its end; the worker gives the server back. Nobody is told.
+        OrderEnded = "order_ended",
         /// A server was given back to its provider.
         InstanceTerminated = "instance_terminated",
         /// A ticket got another assignee.

@@ -119,6 +119,29 @@ pub fn search_filter(typed: Option<&str>) -> Result<Option<String>> {
     }
 }
 
+/// Gives an enumeration of states with a `next` its `check_move`: what is not listed there is refused, in the same words
+/// for each noun.
+#[macro_export]
+macro_rules! moves {
+    ($name:ident, $noun:literal) => {
+        impl $name {
+            /// Checks a move.
+            ///
+            /// # Errors
+            #[doc = concat!("`", $noun, ".wrong_state`, naming both states.")]
+            pub fn check_move(self, to: Self) -> $crate::core::error::Result<()> {
+                if self.next().contains(&to) {
+                    return Ok(());
+                }
+                Err($crate::core::error::Error::invalid(
+                    concat!($noun, ".wrong_state"),
+                    format!(concat!("the ", $noun, " is {} and can't become {}"), self, to),
+                ))
+            }
+        }
+    };
+}
+
 /// An enumeration that is stored and sent as a lower-case word.
 #[macro_export]
 macro_rules! text_enum {

@@ -89,3 +89,16 @@ pub(crate) async fn update(
         .execute_one()
         .await
 }
+
+/// Writes that the server of an order is given back.
+///
+/// # Errors
+/// When the order has none.
+pub(crate) async fn end(tx: &mut Tx, at: Timestamp, order_id: Id) -> Result<()> {
+    tx.q("UPDATE instances SET status = $2, terminated_at = $3, updated_at = $3 WHERE order_id = $1")
+        .bind(order_id)
+        .bind(InstanceStatus::Terminated)
+        .bind(at)
+        .execute_one()
+        .await
+}

@@ -2,12 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::core::{
-    error::{Error, Result},
-    id::Id,
-    money::Money,
-    time::Timestamp,
-};
+use crate::core::{id::Id, money::Money, time::Timestamp};
 
 crate::text_enum! {
     /// How far an invoice got.
@@ -36,18 +31,9 @@ impl InvoiceStatus {
             Self::Paid | Self::Cancelled => &[],
         }
     }
-
-    /// Checks a move.
-    ///
-    /// # Errors
-    /// `invoice.wrong_state`, naming both states.
-    pub fn check_move(self, to: Self) -> Result<()> {
-        if self.next().contains(&to) {
-            return Ok(());
-        }
-        Err(Error::invalid("invoice.wrong_state", format!("the invoice is {self} and can't become {to}")))
-    }
 }
+
+crate::moves!(InvoiceStatus, "invoice");
 
 /// An invoice.
 #[derive(Clone, Debug, serde::Serialize, sqlx::FromRow)]

@@ -86,6 +86,8 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
             format!("Order cancelled: {product}"),
             "The order was cancelled; what was paid is on the balance.".to_owned(),
         ),
+        // For the worker only; nobody is told.
+        EventType::OrderEnded => (format!("Order ended: {product}"), "The order came to its end.".to_owned()),
         EventType::InstanceTerminated => (format!("Server ended: {product}"), "The server was given back.".to_owned()),
         EventType::TicketAssigned => {
             let assignee = subject.ticket.as_ref().and_then(|news| news.assignee.as_deref());

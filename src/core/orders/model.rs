@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use sqlx::types::Json;
 
 use crate::core::{
-    error::{Error, Result},
+    error::Result,
     id::Id,
     money::Money,
     products::{BillingCycle, Specs},
@@ -48,18 +48,9 @@ impl OrderStatus {
             Self::Completed | Self::Terminated | Self::Cancelled | Self::Refunded => &[],
         }
     }
-
-    /// Checks a move.
-    ///
-    /// # Errors
-    /// `order.wrong_state`, naming both states.
-    pub fn check_move(self, to: Self) -> Result<()> {
-        if self.next().contains(&to) {
-            return Ok(());
-        }
-        Err(Error::invalid("order.wrong_state", format!("the order is {self} and can't become {to}")))
-    }
 }
+
+crate::moves!(OrderStatus, "order");
 
 /// An order.
 #[derive(Clone, Debug, serde::Serialize, sqlx::FromRow)]

@@ -6,6 +6,6 @@ mod operations;
 pub(crate) mod store;
 
 pub use self::{
-    model::{Payment, PaymentStatus, Purpose},
+    model::{Method, Payment, PaymentStatus, Purpose},
     operations::{PaymentFilter, get, list},
 };

@@ -1,11 +1,6 @@
 //! Payments and their states.
 
-use crate::core::{
-    error::{Error, Result},
-    id::Id,
-    money::Money,
-    time::Timestamp,
-};
+use crate::core::{id::Id, money::Money, time::Timestamp};
 
 crate::text_enum! {
     /// How far a payment got.
@@ -31,18 +26,9 @@ impl PaymentStatus {
             Self::Failed | Self::Refunded => &[],
         }
     }
-
-    /// Checks a move.
-    ///
-    /// # Errors
-    /// `payment.wrong_state`, naming both states.
-    pub fn check_move(self, to: Self) -> Result<()> {
-        if self.next().contains(&to) {
-            return Ok(());
-        }
-        Err(Error::invalid("payment.wrong_state", format!("the payment is {self} and can't become {to}")))
-    }
 }
+
+crate::moves!(PaymentStatus, "payment");
 
 crate::text_enum! {
     /// What a payment is for.
@@ -53,6 +39,18 @@ crate::text_enum! {
         Invoice = "invoice",
         /// The customer's balance.
         Recharge = "recharge",
+    }
+}
+
+crate::text_enum! {
+    /// How a payment is made.
+    Method, "method" {
+        /// From the customer's balance.
+        Balance = "balance",
+        /// Through a gateway.
+        Gateway = "gateway",
+        /// Recorded by an administrator, who saw the money come by another way.
+        Manual = "manual",
     }
 }
 
@@ -75,7 +73,9 @@ pub struct Payment {
     pub refunded_amount: Money,
     /// The currency.
     pub currency: String,
-    /// Through which gateway; none: from the balance.
+    /// How it is made.
+    pub method: Method,
+    /// Through which gateway; only with the method `gateway`.
     pub gateway_interface_id: Option<Id>,
     /// What the gateway calls it.
     pub gateway_payment_id: String,

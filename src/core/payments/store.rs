@@ -13,7 +13,7 @@ use crate::core::{
     time::Timestamp,
 };
 
-const SELECT: &str = "SELECT id, customer_id, purpose, order_id, invoice_id, amount, refunded_amount, currency, gateway_interface_id, \
+const SELECT: &str = "SELECT id, customer_id, purpose, order_id, invoice_id, amount, refunded_amount, currency, method, gateway_interface_id, \
                       gateway_payment_id, gateway_tx_id, payment_url, qr_code, instructions, status, note, paid_at, created_at, updated_at FROM payments";
 
 /// The payment with this identifier.
@@ -63,9 +63,9 @@ pub(super) async fn list(database: &Database, filter: &PaymentFilter, page: Page
 /// # Errors
 /// When the database refuses it.
 pub(crate) async fn insert(tx: &mut Tx, payment: &Payment) -> Result<()> {
-    tx.q("INSERT INTO payments (id, customer_id, purpose, order_id, invoice_id, amount, refunded_amount, currency, gateway_interface_id, \
+    tx.q("INSERT INTO payments (id, customer_id, purpose, order_id, invoice_id, amount, refunded_amount, currency, method, gateway_interface_id, \
           gateway_payment_id, gateway_tx_id, payment_url, qr_code, instructions, status, note, paid_at, created_at, updated_at) \
-          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)")
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)")
         .bind(payment.id)
         .bind(payment.customer_id)
         .bind(payment.purpose)
@@ -74,6 +74,7 @@ pub(crate) async fn insert(tx: &mut Tx, payment: &Payment) -> Result<()> {
         .bind(payment.amount)
         .bind(payment.refunded_amount)
         .bind(payment.currency.clone())
+        .bind(payment.method)
         .bind(payment.gateway_interface_id)
         .bind(payment.gateway_payment_id.clone())
         .bind(payment.gateway_tx_id.clone())

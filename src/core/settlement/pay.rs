@@ -14,7 +14,7 @@ use crate::core::{
     id::Id,
     orders::{self, NewOrder, Order, OrderStatus},
     outbox::{self, NewEvent},
-    payments::{self, Payment, PaymentStatus, Purpose},
+    payments::{self, Method, Payment, PaymentStatus, Purpose},
 };
 
 /// Places an order and, with a gateway, begins its payment. An order that stands is worth more than a payment that does
@@ -78,6 +78,7 @@ async fn pay_from_balance(app: &App, actor: &Actor, order_id: Id) -> Result<Paym
         amount: order.total_amount,
         refunded_amount: crate::core::money::Money::ZERO,
         currency: order.currency.clone(),
+        method: Method::Balance,
         gateway_interface_id: None,
         gateway_payment_id: String::new(),
         gateway_tx_id: String::new(),

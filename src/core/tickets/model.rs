@@ -47,17 +47,6 @@ impl TicketStatus {
         }
     }
 
-    /// Checks a move.
-    ///
-    /// # Errors
-    /// `ticket.wrong_state`, naming both states.
-    pub fn check_move(self, to: Self) -> Result<()> {
-        if self.next().contains(&to) {
-            return Ok(());
-        }
-        Err(Error::invalid("ticket.wrong_state", format!("the ticket is {self} and can't become {to}")))
-    }
-
     /// The state after a reply: an answer begins the work, a customer's reply reopens what was thought to be done.
     /// A note of the administrators says nothing to the customer and changes nothing.
     ///
@@ -76,6 +65,8 @@ impl TicketStatus {
         }
     }
 }
+
+crate::moves!(TicketStatus, "ticket");
 
 /// Whose a reply is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

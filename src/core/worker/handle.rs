@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 
-use super::provision;
+use super::{end, provision};
 use crate::core::{
     app::App,
     error::{Error, Kind, Result},
@@ -39,6 +39,7 @@ async fn dispatch(app: &App, claim: &Claim) -> Result<()> {
     }
     match claim.event_type {
         EventType::OrderPaid => provision::provision(app, claim).await,
+        EventType::OrderEnded => end::end(app, claim).await,
         EventType::OrderCreated
         | EventType::OrderProvisioned
         | EventType::OrderCancelled
@@ -58,7 +59,8 @@ async fn dispatch(app: &App, claim: &Claim) -> Result<()> {
     }
 }
 
-async fn finish(app: &App, claim: &Claim) -> Result<()> {
+/// Ends an event that needs nothing more.
+pub(super) async fn finish(app: &App, claim: &Claim) -> Result<()> {
     let mut tx = app.database.begin().await?;
     outbox::finish(&mut tx, app.clock.now(), claim).await?;
     tx.commit().await

@@ -4,6 +4,7 @@
 //! It is rung when this process leaves an event, and looks by itself every second for those of other processes (the
 //! command line, other servers) and for retries that are due.
 
+mod end;
 mod handle;
 mod provision;
 
