@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::Printer;
 use crate::core::error::{Error, Kind};
 
-const KINDS: [(Kind, &str); 8] = [
+const KINDS: [(Kind, &str); 9] = [
     (Kind::Internal, "a fault in rustbill or in a part it depends on"),
     (Kind::InvalidArgument, "wrong usage, configuration or input"),
     (Kind::NotFound, "it does not exist"),
@@ -14,6 +14,7 @@ const KINDS: [(Kind, &str); 8] = [
     (Kind::Unauthenticated, "not logged in"),
     (Kind::Unimplemented, "not available in this version"),
     (Kind::Unavailable, "the database or another part can't be reached; trying again may help"),
+    (Kind::TooMany, "tried too often; trying again later may help"),
 ];
 
 const fn code(kind: Kind) -> u8 {
@@ -27,6 +28,7 @@ const fn code(kind: Kind) -> u8 {
         Kind::Unauthenticated => 6,
         Kind::Unimplemented => 7,
         Kind::Unavailable => 8,
+        Kind::TooMany => 9,
     }
 }
 
@@ -57,7 +59,7 @@ mod tests {
     fn every_kind_has_a_code_of_its_own() {
         let mut codes = KINDS.map(|(kind, _)| code(kind));
         codes.sort_unstable();
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert!(help().contains("\n  3  it does not exist\n"));
     }
 

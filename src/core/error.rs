@@ -15,6 +15,8 @@ pub enum Kind {
     PermissionDenied,
     /// The caller is not known.
     Unauthenticated,
+    /// The caller tries too often; the same request may succeed later.
+    TooMany,
     /// A fault of ours or of a part we depend on.
     Internal,
     /// Not built yet.
@@ -67,6 +69,11 @@ impl Error {
     /// The caller must log in first.
     pub fn unauthenticated(message: impl Into<String>) -> Self {
         Self::new(Kind::Unauthenticated, "auth.required", message)
+    }
+
+    /// The caller tries too often.
+    pub fn too_many(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Kind::TooMany, code, message)
     }
 
     /// A fault that the caller can't mend. Attach the cause with [`Error::caused_by`].

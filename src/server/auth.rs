@@ -1,18 +1,16 @@
-//! Who calls: a session cookie or a bearer token to an [`Actor`] in the request's extensions.
+//! Who calls: what the layers `session.rs`, `jwt.rs` and `api_key.rs` share.
 //!
 //! Nobody is turned away here. A request without a credential, or with a bad one, is anonymous, and the operation that
 //! it calls decides by [`Actor::require`].
 
-use std::net::SocketAddr;
-
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::Request,
     http::{HeaderMap, header},
     middleware::Next,
     response::Response,
 };
-use tonic::Status;
 
+use super::status::ClientKind;
 use crate::core::{
     actor::Actor,
     app::App,
@@ -25,43 +23,36 @@ pub fn actor<T>(request: &tonic::Request<T>) -> Actor {
     request.extensions().get::<Actor>().cloned().unwrap_or_else(|| Actor::anonymous("unknown"))
 }
 
-/// The layer.
-pub(super) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let source = source(&request);
-    let found = match credential(request.headers(), &app.settings.session.cookie_name) {
-        None => Ok(Actor::anonymous(source)),
-        Some(credential) => match identity::authenticate(&app, credential, &source).await {
-            Err(error) if !matches!(error.kind(), Kind::Internal | Kind::Unavailable) => {
-                tracing::warn!(source, code = error.code(), "a credential was refused: {error}");
-                Ok(Actor::anonymous(source))
-            }
-            result => result,
-        },
-    };
-    match found {
+/// Lets the request go on as who shows a credential of the kind that `is_mine` knows, else as it is.
+pub(super) async fn recognise(
+    app: &App,
+    mut request: Request,
+    next: Next,
+    is_mine: impl Fn(&Credential<'_>) -> bool,
+) -> Response {
+    let shown = credential(request.headers(), &app.settings.session.cookie_name).filter(is_mine);
+    let Some(shown) = shown else { return next.run(request).await };
+    let source = request.extensions().get::<Actor>().map_or("unknown", Actor::source);
+    match identity::authenticate(app, shown, source).await {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
-            next.run(request).await
+        }
+        Err(error) if !matches!(error.kind(), Kind::Internal | Kind::Unavailable) => {
+            tracing::warn!(source, code = error.code(), "a credential was refused: {error}");
         }
         // Taking the caller for a stranger because the database is away would log everybody out.
         Err(cause) => {
             let error = Error::unavailable("auth.unavailable", "can't check who calls, try again").caused_by(cause);
-            Status::from(error).into_http()
+            return ClientKind::of(request.headers()).refuse(error.into());
         }
     }
-}
-
-/// The address of the peer.
-fn source(request: &Request) -> String {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    // An IPv4 client of a dual-stack listener is the same client.
-    peer.map_or_else(|| "unknown".to_owned(), |ConnectInfo(peer)| peer.ip().to_canonical().to_string())
+    next.run(request).await
 }
 
 /// What the caller proves itself with. A bearer token was put there on purpose, while browsers send cookies with
 /// everything: so it comes first, and a bad one does not fall back to the cookie.
 pub(super) fn credential<'a>(headers: &'a HeaderMap, cookie_name: &str) -> Option<Credential<'a>> {
-    bearer(headers).map(Credential::Bearer).or_else(|| cookie(headers, cookie_name).map(Credential::Session))
+    bearer(headers).map(Credential::of_bearer).or_else(|| cookie(headers, cookie_name).map(Credential::Session))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -100,7 +91,8 @@ mod tests {
     fn found(fields: &[(header::HeaderName, &'static str)]) -> Option<String> {
         match credential(&headers(fields), "sid")? {
             Credential::Session(token) => Some(format!("session {token}")),
-            Credential::Bearer(token) => Some(format!("bearer {token}")),
+            Credential::AccessToken(token) => Some(format!("access token {token}")),
+            Credential::ApiKey(token) => Some(format!("API key {token}")),
         }
     }
 
@@ -117,7 +109,8 @@ mod tests {
     #[test]
     fn a_bearer_token_comes_before_the_cookie() {
         use header::{AUTHORIZATION, COOKIE};
-        assert_eq!(found(&[(COOKIE, "sid=x"), (AUTHORIZATION, "bearer  t ")]).unwrap(), "bearer t");
+        assert_eq!(found(&[(COOKIE, "sid=x"), (AUTHORIZATION, "bearer  t ")]).unwrap(), "session t");
+        assert_eq!(found(&[(COOKIE, "sid=x"), (AUTHORIZATION, "Bearer a.b.c")]).unwrap(), "access token a.b.c");
         assert_eq!(found(&[(COOKIE, "sid=x"), (AUTHORIZATION, "Basic dTpw")]).unwrap(), "session x");
         assert_eq!(found(&[(AUTHORIZATION, "Bearer ")]), None);
     }

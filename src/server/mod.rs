@@ -2,37 +2,29 @@
 //!
 //! A gRPC request passes, from outside in:
 //!
-//! | layer | does |
+//! | part | does |
 //! |---|---|
-//! | `GrpcWebLayer` | turns gRPC-Web into gRPC and the answer back |
-//! | `detach.rs` | reads the body, waits for a place, goes on in a task of its own |
-//! | `auth.rs` | finds out who calls and leaves an [`crate::core::actor::Actor`] in the request |
+//! | `layers/` | everything that comes before a service: `layers/mod.rs` has the stack, in order |
 //! | `grpc/mod.rs` | says which RPC is not built, when it is not |
 //! | `grpc/<service>.rs` | decode, call an operation of the core, encode |
 //!
-//! `/health` and `/ready` (`health.rs`) pass none of them; what nobody knows ends in `web_fallback.rs`. Errors become
-//! statuses in `status.rs` only.
+//! The layers leave an [`crate::core::actor::Actor`] in the request (`auth.rs`). What nobody knows ends in
+//! `web_fallback.rs`. Errors become statuses in `status.rs` only.
 
 pub mod auth;
-mod detach;
 pub mod grpc;
-mod health;
+mod layers;
 pub mod status;
 pub mod telemetry;
 mod web_fallback;
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::{
-    Router,
-    middleware::{from_fn, from_fn_with_state},
-    serve::ListenerExt as _,
-};
+use axum::{middleware::from_fn, serve::ListenerExt as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic_web::GrpcWebLayer;
 
-use self::detach::Admission;
+use self::layers::Admission;
 use crate::core::{
     app::App,
     error::{Error, Result},
@@ -46,10 +38,11 @@ const BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Serves until `shutdown` is cancelled: then nothing more is accepted, and what runs has [`SHUTDOWN_MAX`] to finish.
 ///
 /// # Errors
-/// `server.failed` when the reflection service or the listener can't be set up.
+/// `server.failed` when the reflection service or the listener can't be set up; `config.invalid` for a malformed origin.
 pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
     let admission = Admission::new(app.settings.server.max_concurrency);
-    let router = router(app, admission.clone())?;
+    let services = grpc::routes(&app)?.layer(from_fn(grpc::name_unbuilt));
+    let router = layers::stack(&app, admission.clone(), services)?;
     // Small answers go out at once, not after the peer's delayed acknowledgement.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -77,16 +70,6 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken)
             Ok(())
         }
     }
-}
-
-fn router(app: App, admission: Admission) -> Result<Router> {
-    // `layer` wraps what is there: the last one is the outermost.
-    let grpc = grpc::routes(&app)?
-        .layer(from_fn(grpc::name_unbuilt))
-        .layer(from_fn_with_state(app.clone(), auth::identify))
-        .layer(from_fn_with_state(admission, detach::detach))
-        .layer(GrpcWebLayer::new());
-    Ok(Router::new().merge(grpc).merge(health::routes(app)).fallback(web_fallback::unknown))
 }
 
 #[cfg(test)]

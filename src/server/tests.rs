@@ -1,5 +1,6 @@
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
+use axum::Router;
 use chrono::DateTime;
 use tokio::task::JoinHandle;
 use tonic::{Code, Request, transport::Channel};
@@ -158,78 +159,4 @@ async fn a_body_beyond_the_limit_is_refused() {
     let status = running.orders().await.get_order(request).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     running.stop().await;
-}
-
-/// The layer in front of handlers of our own: slow ones, and one that panics.
-async fn start_layer(places: usize, router: Router) -> (SocketAddr, Admission) {
-    let admission = Admission::new(places);
-    let app = router.layer(from_fn_with_state(admission.clone(), detach::detach));
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    (address, admission)
-}
-
-#[tokio::test]
-async fn a_request_goes_on_when_its_client_has_gone() {
-    let signals: [Arc<tokio::sync::Notify>; 3] = std::array::from_fn(|_| Arc::default());
-    let [started, go_on, done] = signals.clone();
-    let slow = axum::routing::get(move || async move {
-        let [begin, go, finish] = signals;
-        begin.notify_one();
-        go.notified().await;
-        finish.notify_one();
-    });
-    let (address, admission) = start_layer(1, Router::new().route("/", slow)).await;
-    let client = tokio::spawn(reqwest::get(format!("http://{address}/")));
-    started.notified().await;
-    client.abort();
-    assert!(client.await.unwrap_err().is_cancelled());
-    go_on.notify_one();
-    tokio::time::timeout(Duration::from_secs(30), done.notified()).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(30), admission.drained()).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_panic_is_an_answer_and_gives_its_place_back() {
-    let spoiled = axum::routing::get(|| async {
-        let broken = String::from_utf8(vec![0xff]).expect("on purpose");
-        drop(broken);
-    });
-    let router = Router::new().route("/panic", spoiled).route("/fine", axum::routing::get(|| async { "fine" }));
-    let (address, _) = start_layer(1, router).await;
-    for _ in 0..3 {
-        let response = reqwest::get(format!("http://{address}/panic")).await.unwrap();
-        assert_eq!(response.headers()["grpc-status"], "13");
-    }
-    let fine = reqwest::get(format!("http://{address}/fine")).await.unwrap();
-    assert_eq!(fine.text().await.unwrap(), "fine");
-}
-
-#[tokio::test]
-async fn requests_beyond_the_limit_wait_in_line() {
-    const REQUESTS: usize = 8;
-    const PLACES: usize = 2;
-    // Each request says that it runs and stays until it may go, so that one place too many would show.
-    let (running, mut runs) = tokio::sync::mpsc::unbounded_channel();
-    let gate = Arc::new(tokio::sync::Semaphore::new(0));
-    let held = Arc::clone(&gate);
-    let slow = axum::routing::get(move || async move {
-        running.send(()).unwrap();
-        held.acquire().await.unwrap().forget();
-    });
-    let (address, _) = start_layer(PLACES, Router::new().route("/", slow)).await;
-    let requests: Vec<_> = (0..REQUESTS).map(|_| tokio::spawn(reqwest::get(format!("http://{address}/")))).collect();
-    for _ in 0..PLACES {
-        runs.recv().await.unwrap();
-    }
-    for _ in PLACES..REQUESTS {
-        assert!(runs.try_recv().is_err(), "more requests run than there are places");
-        gate.add_permits(1);
-        runs.recv().await.unwrap();
-    }
-    gate.add_permits(PLACES);
-    for request in requests {
-        assert!(request.await.unwrap().unwrap().status().is_success());
-    }
 }

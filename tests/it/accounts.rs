@@ -224,7 +224,7 @@ on_both! {
         assert!(identity::login(&world.app, "::1", UserKind::Customer, &user.username, PASSWORD).await.is_err());
         identity::login(&world.app, "::1", UserKind::Customer, &user.username, "next password").await.unwrap();
         assert_eq!(identity::refresh(&world.app, "::1", tokens.refresh.reveal()).await.unwrap_err().code(), "refresh_token.invalid");
-        assert!(identity::authenticate(&world.app, Credential::Bearer(tokens.access.reveal()), "::1").await.is_err());
+        assert!(identity::authenticate(&world.app, Credential::of_bearer(tokens.access.reveal()), "::1").await.is_err());
         world.until_quiet().await;
         assert_eq!(receiver.events("verification_code").len(), 1, "nobody else was written to");
         server.stop().await;

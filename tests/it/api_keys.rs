@@ -45,7 +45,7 @@ async fn make(world: &World, actor: &Actor, customer: Option<Id>) -> Result<Crea
 }
 
 async fn recognise(world: &World, key: &str) -> Result<Actor> {
-    identity::authenticate(&world.app, Credential::Bearer(key), "192.0.2.7").await
+    identity::authenticate(&world.app, Credential::of_bearer(key), "192.0.2.7").await
 }
 
 fn operator() -> Actor {

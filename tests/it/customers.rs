@@ -134,7 +134,7 @@ on_both! {
         assert_eq!(identity::get_user(&world.app, &world.admin, None, user.id).await.unwrap_err().code(), "not_found");
         assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM unique_names").await, 3, "Ben's");
         assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM refresh_tokens").await, 1, "Ben's");
-        let known = identity::authenticate(&world.app, identity::Credential::Bearer(&token), "test").await;
+        let known = identity::authenticate(&world.app, identity::Credential::of_bearer(&token), "test").await;
         assert!(known.is_ok());
         // Its address can be used again.
         let new = NewCustomer { name: "x".to_owned(), email: ann.email, credit_limit: Money::ZERO, ..NewCustomer::default() };

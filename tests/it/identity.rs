@@ -27,7 +27,7 @@ async fn admin_session(world: &World) -> String {
 on_both! {
     async fn an_administrator_gets_a_session_that_can_be_ended(world: World) {
         let token = admin_session(&world).await;
-        for credential in [Credential::Session(&token), Credential::Bearer(&token)] {
+        for credential in [Credential::Session(&token), Credential::of_bearer(&token)] {
             let actor = identity::authenticate(&world.app, credential, "::1").await.unwrap();
             assert!(matches!(actor.role(), Role::Admin(_)));
             assert_eq!((actor.name(), actor.source()), ("admin", "::1"));
@@ -49,7 +49,7 @@ on_both! {
         assert_eq!(access_lifetime_secs, 24 * 3600);
         let stored = world.db().q("SELECT token_hash FROM refresh_tokens").scalar::<String>().await.unwrap();
         assert_ne!(stored, refresh.reveal());
-        let actor = identity::authenticate(&world.app, Credential::Bearer(access.reveal()), "::1").await.unwrap();
+        let actor = identity::authenticate(&world.app, Credential::of_bearer(access.reveal()), "::1").await.unwrap();
         assert_eq!(actor.role(), Role::Customer { user_id: user.id, customer_id: customer.id });
         // A customer's name does not log in as an administrator, nor the other way round.
         for (kind, name) in [(UserKind::Admin, user.username.as_str()), (UserKind::Customer, "admin")] {

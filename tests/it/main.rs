@@ -13,6 +13,7 @@ mod demo;
 mod identity;
 mod input;
 mod invoices;
+mod layers;
 mod migrations;
 mod notifications;
 mod outbox;

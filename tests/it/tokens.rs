@@ -29,7 +29,7 @@ async fn tokens(world: &World, username: &str, password: &str) -> Tokens {
 }
 
 async fn is_known(world: &World, token: &str) -> bool {
-    identity::authenticate(&world.app, Credential::Bearer(token), "::1").await.is_ok()
+    identity::authenticate(&world.app, Credential::of_bearer(token), "::1").await.is_ok()
 }
 
 async fn refresh(world: &World, token: &Secret) -> Result<Tokens> {

@@ -56,7 +56,7 @@ async fn tokens(world: &World, username: &str, password: &str) -> Tokens {
 }
 
 async fn is_known(world: &World, token: &str) -> bool {
-    identity::authenticate(&world.app, Credential::Bearer(token), "::1").await.is_ok()
+    identity::authenticate(&world.app, Credential::of_bearer(token), "::1").await.is_ok()
 }
 
 async fn refresh(world: &World, token: &Secret) -> Result<Tokens> {
@@ -136,7 +136,7 @@ on_both! {
         assert!(!is_known(&world, old.access.reveal()).await);
         assert!(refresh(&world, &old.refresh).await.is_err());
         let now = tokens(&world, &user.username, PASSWORD).await;
-        let actor = identity::authenticate(&world.app, Credential::Bearer(now.access.reveal()), "::1").await.unwrap();
+        let actor = identity::authenticate(&world.app, Credential::of_bearer(now.access.reveal()), "::1").await.unwrap();
         assert_eq!(actor.role(), Role::Customer { user_id: user.id, customer_id: ben.id });
         assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM customer_users").await, 1);
     }

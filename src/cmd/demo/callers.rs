@@ -128,6 +128,7 @@ fn refused(status: Status) -> Error {
         Code::Unavailable => Error::unavailable("demo.refused", message),
         Code::PermissionDenied => Error::denied("demo.refused", message),
         Code::AlreadyExists => Error::already_exists("demo.refused", message),
+        Code::ResourceExhausted => Error::too_many("demo.refused", message),
         _ => Error::internal("demo.refused", message),
     }
 }

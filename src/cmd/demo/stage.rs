@@ -84,6 +84,7 @@ fn failed(name: &str, error: &Error) -> Error {
         Kind::AlreadyExists => Error::already_exists("demo.step", message),
         Kind::PermissionDenied => Error::denied("demo.step", message),
         Kind::Unavailable => Error::unavailable("demo.step", message),
+        Kind::TooMany => Error::too_many("demo.step", message),
         Kind::NotFound | Kind::Unauthenticated | Kind::Internal | Kind::Unimplemented => {
             Error::internal("demo.step", message)
         }

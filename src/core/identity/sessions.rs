@@ -32,11 +32,35 @@ pub(super) const TOUCH_INTERVAL: TimeDelta = TimeDelta::seconds(60);
 /// What somebody shows to be recognised.
 #[derive(Clone, Copy)]
 pub enum Credential<'a> {
-    /// The session cookie.
+    /// A session's token.
     Session(&'a str),
-    /// The bearer token of the `authorization` header: an access token, a session token or
-    /// an API key.
-    Bearer(&'a str),
+    /// A signed access token.
+    AccessToken(&'a str),
+    /// An API key.
+    ApiKey(&'a str),
+}
+
+impl<'a> Credential<'a> {
+    /// What a bearer token is, by its looks.
+    #[must_use]
+    pub fn of_bearer(token: &'a str) -> Self {
+        if api_keys::looks_like_one(token) {
+            Self::ApiKey(token)
+        } else if token.contains('.') {
+            // A JWT has two dots, a session token has none.
+            Self::AccessToken(token)
+        } else {
+            Self::Session(token)
+        }
+    }
+
+    /// The text that was shown.
+    #[must_use]
+    pub const fn token(&self) -> &'a str {
+        match self {
+            Self::Session(token) | Self::AccessToken(token) | Self::ApiKey(token) => token,
+        }
+    }
 }
 
 /// A login that succeeded.
@@ -204,10 +228,9 @@ fn role_of(user: &User) -> Role {
 /// Unauthenticated for a credential that is unknown, ended or belongs to a disabled user.
 pub async fn authenticate(app: &App, credential: Credential<'_>, source: &str) -> Result<Actor> {
     match credential {
-        // A JWT has two dots, a session token has none.
-        Credential::Bearer(key) if api_keys::looks_like_one(key) => api_keys::authenticate(app, key, source).await,
-        Credential::Bearer(token) if token.contains('.') => authenticate_access_token(app, token, source).await,
-        Credential::Session(token) | Credential::Bearer(token) => authenticate_session(app, token, source).await,
+        Credential::Session(token) => authenticate_session(app, token, source).await,
+        Credential::AccessToken(token) => authenticate_access_token(app, token, source).await,
+        Credential::ApiKey(key) => api_keys::authenticate(app, key, source).await,
     }
 }
 

@@ -42,7 +42,7 @@ fn explain(place: &str, text: &str, error: &toml::de::Error) -> Error {
         return unknown(&place, &key_at(text, line, Some(name)));
     }
     let key = key_at(text, line, None);
-    if key == "plugins.allow_private" && message.contains("invalid IP") {
+    if matches!(key.as_str(), "plugins.allow_private" | "server.trusted_proxies") && message.contains("invalid IP") {
         return Error::invalid(CODE, format!("{place}: `{key}`: expected networks such as \"10.0.0.0/8\""));
     }
     // `invalid type: string "x", expected u16` is about a value; anything else is about the syntax.
@@ -183,6 +183,10 @@ mod tests {
             (
                 "[plugins]\nallow_private = [\n  \"10.0.0.0/8\",\n  \"nonsense\",\n]",
                 "c.toml, line 4: `plugins.allow_private`: expected networks such as \"10.0.0.0/8\"",
+            ),
+            (
+                "[server]\ntrusted_proxies = [\"10.0.0.1\"]",
+                "c.toml, line 2: `server.trusted_proxies`: expected networks such as \"10.0.0.0/8\"",
             ),
         ] {
             assert_eq!(message(text), expected, "{text}");

@@ -46,8 +46,10 @@ pub struct Server {
     pub notify_email: String,
     /// The path of the administration.
     pub admin_path: String,
-    /// Origins that browsers may call from.
+    /// Origins of other pages that may call, such as `https://shop.example`.
     pub allowed_origins: Vec<String>,
+    /// Networks of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
 }
 
 impl Default for Server {
@@ -59,6 +61,7 @@ impl Default for Server {
             notify_email: String::new(),
             admin_path: "/admin".to_owned(),
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
         }
     }
 }

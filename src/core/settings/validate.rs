@@ -1,23 +1,21 @@
 //! Values that parse, but that no server should run with.
 
-use super::{Settings, explain::CODE};
+use super::{Server, Settings, explain::CODE};
 use crate::core::error::{Error, Result};
 
 /// Characters of a JWT secret.
 const SECRET_MIN: usize = 32;
 /// The secret that examples show.
 const SECRET_PLACEHOLDER: &str = "change-me-in-production";
+/// Paths that are not the administration's; the empty one is `/`.
+const TAKEN_PATHS: [&str; 4] = ["", "/health", "/ready", "/callback"];
 /// How to make a better one.
 const SECRET_ADVICE: &str = "make one with `openssl rand -base64 48`";
 
 impl Settings {
     /// What is set and has no effect in this version, said aloud so that nobody relies on it.
     pub(super) fn unused(&self) -> Vec<String> {
-        let set = [
-            (self.redis.enabled, "[redis]"),
-            (self.telemetry.enabled, "[telemetry]"),
-            (!self.server.allowed_origins.is_empty(), "[server].allowed_origins"),
-        ];
+        let set = [(self.redis.enabled, "[redis]"), (self.telemetry.enabled, "[telemetry]")];
         let set = set.into_iter().filter(|(is_set, _)| *is_set);
         set.map(|(_, key)| format!("{key} is set and has no effect in this version")).collect()
     }
@@ -72,8 +70,9 @@ impl Settings {
             is_token(&session.cookie_name),
             format!("`session.cookie_name` is `{}`, expected letters, digits and `-_.`", session.cookie_name),
         );
-        let path = &self.server.admin_path;
-        check(path.starts_with('/'), format!("`server.admin_path` is `{path}`, expected a path such as `/admin`"));
+        for problem in self.server.problems() {
+            check(false, problem);
+        }
         check(
             !self.server.host.trim().is_empty(),
             "`server.host` is empty, expected an address such as `127.0.0.1`".to_owned(),
@@ -86,6 +85,8 @@ impl Settings {
         let bootstrap = &self.bootstrap.admin_username;
         check(!bootstrap.trim().is_empty(), "`bootstrap.admin_username` is empty".to_owned());
         for (key, value) in [
+            ("rate_limit.login_per_sec", u64::from(self.rate_limit.login_per_sec)),
+            ("rate_limit.register_per_sec", u64::from(self.rate_limit.register_per_sec)),
             ("server.max_concurrency", u64::try_from(self.server.max_concurrency).unwrap_or(u64::MAX)),
             ("db.max_connections", u64::from(self.db.max_connections)),
             ("db.acquire_timeout_secs", self.db.acquire_timeout_secs),
@@ -96,6 +97,48 @@ impl Settings {
             check(value >= 1, format!("`{key}` is 0, expected at least 1"));
         }
         problems
+    }
+}
+
+impl Server {
+    /// What concerns the web.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let path = &self.admin_path;
+        let is_path =
+            path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
+        if !is_path {
+            problems.push(format!("`server.admin_path` is `{path}`, expected a path such as `/admin`"));
+        } else if TAKEN_PATHS.contains(&path.trim_end_matches('/')) {
+            problems.push(format!("`server.admin_path` is `{path}`, which has another use; take one such as `/admin`"));
+        }
+        problems.extend(self.allowed_origins.iter().filter_map(|origin| origin_problem(origin)));
+        problems.extend(self.trusted_proxies.iter().filter(|network| network.prefix_len() == 0).map(|network| {
+            format!(
+                "`server.trusted_proxies` has `{network}`, which lets everybody choose the address that counts; \
+                 list the proxies' own"
+            )
+        }));
+        problems
+    }
+}
+
+/// What is wrong with an origin: browsers send scheme, host and port, in one spelling only.
+fn origin_problem(origin: &str) -> Option<String> {
+    if origin == "*" {
+        return Some(
+            "`server.allowed_origins` has `*`, which would let every page act as whoever is logged in; list the \
+             origins, such as `https://shop.example`"
+                .to_owned(),
+        );
+    }
+    let url = reqwest::Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    match url.map(|url| url.origin().ascii_serialization()) {
+        Some(expected) if expected == origin => None,
+        Some(expected) => Some(format!("`server.allowed_origins` has `{origin}`, expected `{expected}`")),
+        None => {
+            Some(format!("`server.allowed_origins` has `{origin}`, expected an origin such as `https://shop.example`"))
+        }
     }
 }
 
@@ -127,7 +170,7 @@ mod tests {
     #[test]
     fn each_refusal_names_its_key() {
         type Spoil = fn(&mut Settings);
-        let cases: [(&str, Spoil); 14] = [
+        let cases: [(&str, Spoil); 22] = [
             ("jwt.secret", |s| s.jwt.secret = Secret::new("short")),
             ("jwt.secret", |s| s.jwt.secret = Secret::new(SECRET_PLACEHOLDER)),
             ("session.cookie_same_site", |s| s.session.cookie_same_site = "lax".to_owned()),
@@ -135,6 +178,14 @@ mod tests {
             ("session.cookie_name", |s| s.session.cookie_name = "a b".to_owned()),
             ("session.cookie_name", |s| s.session.cookie_name = String::new()),
             ("server.admin_path", |s| s.server.admin_path = "admin".to_owned()),
+            ("server.admin_path", |s| s.server.admin_path = "/".to_owned()),
+            ("server.admin_path", |s| s.server.admin_path = "/health".to_owned()),
+            ("server.allowed_origins", |s| s.server.allowed_origins = vec!["*".to_owned()]),
+            ("server.allowed_origins", |s| s.server.allowed_origins = vec!["shop.example".to_owned()]),
+            ("server.allowed_origins", |s| s.server.allowed_origins = vec!["ftp://shop.example".to_owned()]),
+            ("server.trusted_proxies", |s| s.server.trusted_proxies = vec!["0.0.0.0/0".parse().unwrap()]),
+            ("rate_limit.login_per_sec", |s| s.rate_limit.login_per_sec = 0),
+            ("rate_limit.register_per_sec", |s| s.rate_limit.register_per_sec = 0),
             ("server.host", |s| s.server.host = String::new()),
             ("billing.currency", |s| s.billing.currency = "eur".to_owned()),
             ("server.max_concurrency", |s| s.server.max_concurrency = 0),
@@ -148,6 +199,21 @@ mod tests {
             spoil(&mut settings);
             let problems = settings.problems();
             assert!(problems.len() == 1 && problems[0].starts_with(&format!("`{key}`")), "{key}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_written_as_browsers_send_it() {
+        for origin in ["https://shop.example", "http://localhost:5173", "https://[2001:db8::1]:8443"] {
+            assert_eq!(origin_problem(origin), None);
+        }
+        for (origin, expected) in [
+            ("https://shop.example/", "https://shop.example"),
+            ("https://shop.example/path", "https://shop.example"),
+            ("https://Shop.example:443", "https://shop.example"),
+        ] {
+            let problem = origin_problem(origin).unwrap();
+            assert!(problem.ends_with(&format!("expected `{expected}`")), "{problem}");
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
         accounts::{self, NewAccount},
         error::{Error, Result as CoreResult},
         id::Id,
-        identity::{self, AdminRole, Credential, Grant, NewUser, Purpose, User, UserFilter, UserKind, UserUpdate},
+        identity::{self, AdminRole, Grant, NewUser, Purpose, User, UserFilter, UserKind, UserUpdate},
         secret::Secret,
         settings::Session,
         text::search_filter,
@@ -210,8 +210,7 @@ impl IdentityService for Api {
 
 /// The token that the caller showed, of whatever kind.
 fn token<'a, T>(request: &'a Request<T>, settings: &Session) -> Option<&'a str> {
-    let shown = credential(request.metadata().as_ref(), &settings.cookie_name);
-    shown.map(|(Credential::Session(token) | Credential::Bearer(token))| token)
+    credential(request.metadata().as_ref(), &settings.cookie_name).map(|shown| shown.token())
 }
 
 fn user_info(user: User) -> UserInfo {

@@ -4,9 +4,13 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
-use rustbill::server::{self, grpc::protocol::rustbill as proto};
+use rustbill::{
+    core::settings::Settings,
+    server::{self, grpc::protocol::rustbill as proto},
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -26,10 +30,17 @@ pub(crate) struct InProcess {
 
 impl InProcess {
     pub(crate) async fn start(world: &World) -> Self {
+        Self::start_with(world, |_| ()).await
+    }
+
+    /// With other settings than the world's.
+    pub(crate) async fn start_with(world: &World, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut app = world.app.clone();
+        change(Arc::make_mut(&mut app.settings));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(server::serve(world.app.clone(), listener, shutdown.clone()));
+        let task = tokio::spawn(server::serve(app, listener, shutdown.clone()));
         Self { address, shutdown, task: Some(task) }
     }
 

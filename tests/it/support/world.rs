@@ -200,6 +200,8 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
     settings.server.port = 0;
     settings.plugins.plugins_dir = database.directory.path().join("plugins");
     settings.plugins.allow_private = vec!["127.0.0.1/32".parse().unwrap()];
+    // All tests come from one address.
+    settings.rate_limit.enabled = false;
     settings
 }
 
@@ -208,7 +210,8 @@ pub(crate) fn settings_file(database: &TestDatabase, directory: &Path) -> std::p
     let file = directory.join("config.toml");
     let text = format!(
         "[server]\nport = 0\n[db]\nurl = \"{}\"\n[jwt]\nsecret = \"a secret of the tests, long enough\"\n\
-         [bootstrap]\nadmin_password = \"{PASSWORD}\"\n[plugins]\nplugins_dir = \"{}\"\nallow_private = [\"127.0.0.1/32\"]\n",
+         [bootstrap]\nadmin_password = \"{PASSWORD}\"\n[plugins]\nplugins_dir = \"{}\"\nallow_private = [\"127.0.0.1/32\"]\n\
+         [rate_limit]\nenabled = false\n",
         database.url,
         database.directory.path().join("plugins").display()
     );

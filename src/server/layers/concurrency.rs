@@ -1,4 +1,4 @@
-//! A place in line, and a task of its own, for every request.
+//! A place in line, and a task of its own, for every request but probes.
 //!
 //! A client that goes away, or whose deadline passes, drops the future of its request. A request that began therefore
 //! goes on in its own task: half an operation is worse than one whose answer nobody reads. Before that, while its body
@@ -22,7 +22,8 @@ use tokio_util::task::TaskTracker;
 use tonic::Status;
 use tracing::Instrument as _;
 
-use super::{BODY_MAX_BYTES, status};
+use super::{health, log_context::Ids};
+use crate::server::{BODY_MAX_BYTES, status};
 
 /// How long a client may take to send its request.
 const BODY_READ_MAX: Duration = Duration::from_secs(20);
@@ -38,7 +39,7 @@ const STREAMING: &str = "/grpc.reflection.";
 
 /// The places, and who has one.
 #[derive(Clone)]
-pub(super) struct Admission {
+pub(crate) struct Admission {
     places: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     large_bodies: Arc<Semaphore>,
@@ -46,7 +47,7 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    pub(super) fn new(places: usize) -> Self {
+    pub(crate) fn new(places: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS))),
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
@@ -56,7 +57,7 @@ impl Admission {
     }
 
     /// Waits until no request runs; to be called when none can come any more.
-    pub(super) async fn drained(&self) {
+    pub(crate) async fn drained(&self) {
         self.running.close();
         self.running.wait().await;
     }
@@ -91,38 +92,42 @@ impl Admission {
             ))),
         }
     }
+
+    /// Reads the request, waits for a place and works on it there.
+    async fn work(&self, request: Request, next: Next) -> Result<Response, Status> {
+        let Ok(_request) = Arc::clone(&self.requests).try_acquire_owned() else {
+            return Err(Status::unavailable("the server has too many requests, try again later"));
+        };
+        let (request, large_body) =
+            if request.uri().path().starts_with(STREAMING) { (request, None) } else { self.read(request).await? };
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+            return Err(Status::unavailable("the server is stopping"));
+        };
+        let work = async move {
+            let started = Instant::now();
+            let response = next.run(request).await;
+            drop((place, large_body));
+            let status = status::of_response(&response);
+            tracing::debug!(elapsed_ms = started.elapsed().as_millis(), %status, "done");
+            response
+        };
+        self.running.spawn(work.in_current_span()).await.map_err(|stopped| {
+            tracing::error!("a request's task ended early: {stopped}");
+            Status::internal("the server failed on this request; its log says more")
+        })
+    }
 }
 
 /// The layer.
-pub(super) async fn detach(State(admission): State<Admission>, request: Request, next: Next) -> Response {
-    let Ok(_request) = Arc::clone(&admission.requests).try_acquire_owned() else {
-        return Status::unavailable("the server has too many requests, try again later").into_http();
-    };
-    let (request, large_body) = if request.uri().path().starts_with(STREAMING) {
-        (request, None)
-    } else {
-        match admission.read(request).await {
-            Ok(read) => read,
-            Err(status) => return status.into_http(),
-        }
-    };
-    let Ok(place) = Arc::clone(&admission.places).acquire_owned().await else {
-        return Status::unavailable("the server is stopping").into_http();
-    };
-    let path = request.uri().path().to_owned();
-    let span = tracing::info_span!("request", path);
-    let work = async move {
-        let started = Instant::now();
-        let response = next.run(request).await;
-        drop((place, large_body));
-        tracing::debug!(elapsed_ms = started.elapsed().as_millis(), status = %status::of_response(&response), "done");
-        response
-    };
-    match admission.running.spawn(work.instrument(span)).await {
-        Ok(response) => response,
-        Err(stopped) => {
-            tracing::error!(path, "a request's task ended early: {stopped}");
-            Status::internal("the server failed on this request; its log says more").into_http()
-        }
+pub(crate) async fn admit(State(admission): State<Admission>, request: Request, next: Next) -> Response {
+    if health::is_probe(request.uri().path()) {
+        return next.run(request).await;
     }
+    let ids = Ids::of(request.headers());
+    let span = ids.span(request.uri().path());
+    let kind = status::ClientKind::of(request.headers());
+    let worked = admission.work(request, next).instrument(span).await;
+    let mut response = worked.unwrap_or_else(|status| kind.refuse(status));
+    ids.stamp(response.headers_mut());
+    response
 }
