@@ -8,6 +8,7 @@
 
 mod apikey;
 mod arguments;
+mod audit;
 mod category;
 mod customer;
 mod db;
@@ -128,6 +129,8 @@ enum Command {
     Ticket(ticket::TicketCommand),
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Run plugin scripts for the server that started this process
     #[command(hide = true)]
     PluginWorker,
@@ -187,6 +190,7 @@ impl Command {
             Self::Invoice(command) => command.run(context).await,
             Self::Ticket(command) => command.run(context).await,
             Self::Notify(command) => command.run(context).await,
+            Self::Audit(command) => command.run(context).await,
             // `Cli::run` took it before there was a context.
             Self::PluginWorker => Ok(()),
         }

@@ -54,6 +54,12 @@ impl Timestamp {
         self.0.timestamp()
     }
 
+    /// Microseconds since 1970: all that is kept of a moment.
+    #[must_use]
+    pub fn unix_micros(self) -> i64 {
+        self.0.timestamp_micros()
+    }
+
     /// This much later; earlier with a negative delta.
     #[must_use]
     pub fn plus(self, delta: TimeDelta) -> Self {

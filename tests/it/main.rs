@@ -5,6 +5,7 @@
 mod accounts;
 mod api_keys;
 mod architecture;
+mod audit;
 mod catalogue;
 mod cli;
 mod customers;
