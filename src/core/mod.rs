@@ -32,6 +32,7 @@ pub mod settlement;
 pub mod tickets;
 
 pub mod accounts;
+pub mod dashboard;
 pub mod http;
 pub mod notifications;
 pub mod worker;

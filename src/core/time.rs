@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicI64, Ordering},
 };
 
-use chrono::{DateTime, Datelike as _, Months, NaiveDate, SecondsFormat, SubsecRound as _, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, SecondsFormat, SubsecRound as _, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 use sqlx::{
     Decode, Encode, Postgres, Sqlite, Type,
@@ -40,6 +40,12 @@ impl Timestamp {
     #[must_use]
     pub fn date(self) -> NaiveDate {
         self.0.date_naive()
+    }
+
+    /// The first moment of a day, in UTC.
+    #[must_use]
+    pub fn start_of(day: NaiveDate) -> Self {
+        Self(day.and_time(NaiveTime::MIN).and_utc())
     }
 
     /// The calendar year, in UTC.

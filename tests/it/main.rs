@@ -9,6 +9,7 @@ mod audit;
 mod catalogue;
 mod cli;
 mod customers;
+mod dashboard;
 mod database;
 mod demo;
 mod identity;
