@@ -15,6 +15,7 @@ mod db;
 mod demo;
 mod failure;
 mod group;
+mod idempotent;
 mod init;
 mod instance;
 mod invoice;
@@ -78,6 +79,9 @@ pub struct Cli {
     /// Never use colours
     #[arg(long, global = true)]
     no_color: bool,
+    /// Make the change once: the same command with the same key prints the first result again, for 24 hours
+    #[arg(long, global = true, value_name = "KEY")]
+    idempotency_key: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -150,14 +154,17 @@ impl Cli {
         } else {
             COMMAND_FILTER
         });
-        let context = Context::new(Lookup::of_process(self.config), Printer::new(self.output, self.no_color));
+        let mut context = Context::new(Lookup::of_process(self.config), Printer::new(self.output, self.no_color));
         let result = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|cause| Error::internal("cli.runtime", "can't start").caused_by(cause))
             .and_then(|runtime| {
                 runtime.block_on(async {
-                    let result = self.command.run(&context).await;
+                    let result = match self.idempotency_key {
+                        Some(key) => idempotent::run(self.command, &mut context, &key).await,
+                        None => self.command.run(&context).await,
+                    };
                     // Also after a failure: no script process stays behind, and SQLite's log goes into its file.
                     context.close().await;
                     result

@@ -15,6 +15,7 @@ pub mod text;
 pub mod time;
 
 pub mod audit;
+pub mod idempotency;
 pub mod outbox;
 
 pub mod catalogue;

@@ -83,8 +83,9 @@ fn adapters_do_not_know_each_other() {
 /// Each slice may use those before it, never those behind.
 #[test]
 fn slices_import_in_one_direction() {
-    const ORDER: [&str; 15] = [
+    const ORDER: [&str; 16] = [
         "outbox",
+        "idempotency",
         "audit",
         "identity",
         "customers",

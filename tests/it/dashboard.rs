@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use rustbill::{
     core::{
         balance, dashboard,
+        id::Id,
         invoices::{self, NewInvoice, NewItem},
         settlement::{self, Target},
     },
@@ -23,11 +24,39 @@ use crate::{
 };
 use proto::dashboard_service_client::DashboardServiceClient;
 
-/// Moves the money of what was paid: tests of the clock need days, and refunds their own operation.
+/// What no operation does yet: a refund.
 async fn run(world: &World, sql: &'static str) {
     let mut tx = world.db().begin().await.unwrap();
     tx.q(sql).execute().await.unwrap();
     tx.commit().await.unwrap();
+}
+
+/// A draft, an invoice that is paid through the gateway, and one that is not paid, over 10.00 each.
+async fn bill(world: &World, customer: Id, gateway: Id) {
+    let today = world.app.clock.now().date();
+    let item =
+        NewItem { description: "Setup".to_owned(), quantity: 3, unit_price: money("3.33"), amount: money("9.99") };
+    let new = NewInvoice {
+        customer_id: customer,
+        billing_period_start: today,
+        billing_period_end: today,
+        amount: money("9.99"),
+        tax_amount: money("0.01"),
+        total_amount: money("10.00"),
+        due_date: today,
+        notes: String::new(),
+        items: vec![item],
+    };
+    invoices::create(&world.app, &world.admin, &new).await.unwrap();
+    for is_paid in [true, false] {
+        let invoice = invoices::create(&world.app, &world.admin, &new).await.unwrap();
+        invoices::issue(&world.app, &world.admin, invoice.id).await.unwrap();
+        if is_paid {
+            let target = Target::Invoice(invoice.id);
+            let payment = settlement::start(&world.app, &world.admin, target, gateway, "").await.unwrap();
+            settlement::confirm(&world.app, &world.admin, payment.id, "2", "").await.unwrap();
+        }
+    }
 }
 
 async fn figures_of(database: TestDatabase) {
@@ -72,31 +101,7 @@ async fn figures_of(database: TestDatabase) {
     settlement::confirm(&world.app, &world.admin, paid_in.id, "1", "").await.unwrap();
     settlement::start(&world.app, &world.admin, recharge, gateway.id, "").await.unwrap();
 
-    let today = world.app.clock.now().date();
-    let item =
-        NewItem { description: "Setup".to_owned(), quantity: 3, unit_price: money("3.33"), amount: money("9.99") };
-    let new = NewInvoice {
-        customer_id: customer.id,
-        billing_period_start: today,
-        billing_period_end: today,
-        amount: money("9.99"),
-        tax_amount: money("0.01"),
-        total_amount: money("10.00"),
-        due_date: today,
-        notes: String::new(),
-        items: vec![item],
-    };
-    // A draft, one that is paid through the gateway, and one that is not paid.
-    invoices::create(&world.app, &world.admin, &new).await.unwrap();
-    for is_paid in [true, false] {
-        let invoice = invoices::create(&world.app, &world.admin, &new).await.unwrap();
-        invoices::issue(&world.app, &world.admin, invoice.id).await.unwrap();
-        if is_paid {
-            let target = Target::Invoice(invoice.id);
-            let payment = settlement::start(&world.app, &world.admin, target, gateway.id, "").await.unwrap();
-            settlement::confirm(&world.app, &world.admin, payment.id, "2", "").await.unwrap();
-        }
-    }
+    bill(&world, customer.id, gateway.id).await;
 
     let found = overview(2).await;
     let days: Vec<(String, String, u32)> =

@@ -12,6 +12,7 @@ mod customers;
 mod dashboard;
 mod database;
 mod demo;
+mod idempotency;
 mod identity;
 mod input;
 mod invoices;

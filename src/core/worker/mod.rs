@@ -1,11 +1,12 @@
 //! The worker: takes events from the outbox and acts on them, several at once, and looks for new plugins now and then,
-//! seals the operation log. Above all slices; nothing imports it but the server.
+//! seals the operation log, and forgets answers that expired. Above all slices; nothing imports it but the server.
 //!
 //! It is rung when this process leaves an event, and looks by itself every second for those of other processes (the
 //! command line, other servers) and for retries that are due.
 
 mod handle;
 mod provision;
+mod purge;
 mod seal;
 
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
     tokio::spawn(async move {
         let scanner = tokio::spawn(scan_now_and_then(app.clone(), shutdown.clone()));
         let sealer = tokio::spawn(seal::seal_now_and_then(app.clone(), shutdown.clone()));
+        let purger = tokio::spawn(purge::purge_now_and_then(app.clone(), shutdown.clone()));
         let worker = Id::generate();
         if !app.database.is_postgres()
             && let Err(error) = release_claims(&app).await
@@ -64,6 +66,7 @@ pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
         }
         scanner.abort();
         sealer.abort();
+        purger.abort();
     })
 }
 
