@@ -9,6 +9,7 @@
 mod apikey;
 mod arguments;
 mod audit;
+mod balance;
 mod category;
 mod customer;
 mod db;
@@ -112,6 +113,8 @@ enum Command {
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
     #[command(subcommand)]
+    Balance(balance::BalanceCommand),
+    #[command(subcommand)]
     Apikey(apikey::ApiKeyCommand),
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -186,6 +189,7 @@ impl Command {
             Self::Db(command) => command.run(context).await,
             Self::User(command) => command.run(context).await,
             Self::Customer(command) => command.run(context).await,
+            Self::Balance(command) => command.run(context).await,
             Self::Apikey(command) => command.run(context).await,
             Self::Plugin(command) => command.run(context).await,
             Self::Product(command) => command.run(context).await,
