@@ -4,11 +4,11 @@ use clap::{Args, Subcommand};
 
 use super::{
     Context,
-    arguments::{Paging, optional_amount, optional_word},
+    arguments::{Paging, optional_amount},
+    balance::{Adjust, Movements},
     show::{self, fields, page},
 };
 use crate::core::{
-    balance::{self, TransactionFilter, TransactionType},
     customers::{self, Customer, CustomerFilter, CustomerUpdate, NewCustomer},
     error::Result,
     id::Id,
@@ -38,8 +38,10 @@ pub(super) enum CustomerCommand {
         /// The customer
         id: String,
     },
-    AdjustBalance(AdjustBalance),
-    Transactions(Transactions),
+    /// Correct a balance by hand, up or down: `rustbill balance adjust`
+    AdjustBalance(Adjust),
+    /// List the movements of a balance: `rustbill balance list`
+    Transactions(Movements),
 }
 
 /// List customers, newest first
@@ -127,39 +129,6 @@ pub(super) struct Update {
     can_create_api_keys: Option<bool>,
 }
 
-/// Correct a balance by hand, up or down
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rustbill customer adjust-balance 0190a5b0-7c1e-7000-8000-000000000001 --amount 100.00 --description 'Cash'
-  rustbill customer adjust-balance 0190a5b0-7c1e-7000-8000-000000000001 --amount=-5.00")]
-pub(super) struct AdjustBalance {
-    /// The customer
-    id: String,
-    /// What to add or, with a minus sign, to take
-    #[arg(long, allow_negative_numbers = true)]
-    amount: String,
-    /// What the customer reads
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-    description: String,
-}
-
-/// List the movements of a customer's balance, newest first
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  rustbill customer transactions 0190a5b0-7c1e-7000-8000-000000000001
-  rustbill customer transactions 0190a5b0-7c1e-7000-8000-000000000001 --type refund --output csv")]
-pub(super) struct Transactions {
-    /// The customer
-    id: String,
-    /// Of one type: recharge, payment, refund or adjustment
-    #[arg(long = "type", value_name = "TYPE")]
-    transaction_type: Option<String>,
-    #[command(flatten)]
-    paging: Paging,
-}
-
 impl CustomerCommand {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         match self {
@@ -219,31 +188,6 @@ impl Update {
             can_create_api_keys: self.can_create_api_keys,
         };
         print(context, &customers::update(context.app().await?, &context.actor, id, &change).await?)
-    }
-}
-
-impl AdjustBalance {
-    async fn run(self, context: &Context) -> Result<()> {
-        let id = Id::parse("id", &self.id)?;
-        let amount = Money::parse("amount", &self.amount, Sign::Any)?;
-        let row = balance::adjust(context.app().await?, &context.actor, id, amount, &self.description).await?;
-        let fields = fields!(row; id, customer_id, transaction_type, amount, balance_before, balance_after,
-            reference_id, description, created_at);
-        show::item(context, fields, &row)
-    }
-}
-
-impl Transactions {
-    async fn run(self, context: &Context) -> Result<()> {
-        let id = Id::parse("id", &self.id)?;
-        let transaction_type = optional_word(self.transaction_type.as_deref(), TransactionType::parse)?;
-        let app = context.app().await?;
-        // A filter finds nothing of a customer that does not exist; who names one wants to know.
-        balance::get(app, &context.actor, Some(id)).await?;
-        let filter = TransactionFilter { customer_id: Some(id), transaction_type };
-        let rows = balance::list(app, &context.actor, filter, self.paging.request()).await?;
-        page!(context, rows; id, created_at, transaction_type, amount, balance_before, balance_after,
-            reference_id, description)
     }
 }
 

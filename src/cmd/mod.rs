@@ -8,12 +8,15 @@
 
 mod apikey;
 mod arguments;
+mod audit;
+mod balance;
 mod category;
 mod customer;
 mod db;
 mod demo;
 mod failure;
 mod group;
+mod idempotent;
 mod init;
 mod instance;
 mod invoice;
@@ -77,6 +80,9 @@ pub struct Cli {
     /// Never use colours
     #[arg(long, global = true)]
     no_color: bool,
+    /// Make the change once: the same command with the same key prints the first result again, for 24 hours
+    #[arg(long, global = true, value_name = "KEY")]
+    idempotency_key: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -107,6 +113,8 @@ enum Command {
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
     #[command(subcommand)]
+    Balance(balance::BalanceCommand),
+    #[command(subcommand)]
     Apikey(apikey::ApiKeyCommand),
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -128,6 +136,8 @@ enum Command {
     Ticket(ticket::TicketCommand),
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Run plugin scripts for the server that started this process
     #[command(hide = true)]
     PluginWorker,
@@ -147,14 +157,17 @@ impl Cli {
         } else {
             COMMAND_FILTER
         });
-        let context = Context::new(Lookup::of_process(self.config), Printer::new(self.output, self.no_color));
+        let mut context = Context::new(Lookup::of_process(self.config), Printer::new(self.output, self.no_color));
         let result = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|cause| Error::internal("cli.runtime", "can't start").caused_by(cause))
             .and_then(|runtime| {
                 runtime.block_on(async {
-                    let result = self.command.run(&context).await;
+                    let result = match self.idempotency_key {
+                        Some(key) => idempotent::run(self.command, &mut context, &key).await,
+                        None => self.command.run(&context).await,
+                    };
                     // Also after a failure: no script process stays behind, and SQLite's log goes into its file.
                     context.close().await;
                     result
@@ -176,6 +189,7 @@ impl Command {
             Self::Db(command) => command.run(context).await,
             Self::User(command) => command.run(context).await,
             Self::Customer(command) => command.run(context).await,
+            Self::Balance(command) => command.run(context).await,
             Self::Apikey(command) => command.run(context).await,
             Self::Plugin(command) => command.run(context).await,
             Self::Product(command) => command.run(context).await,
@@ -187,6 +201,7 @@ impl Command {
             Self::Invoice(command) => command.run(context).await,
             Self::Ticket(command) => command.run(context).await,
             Self::Notify(command) => command.run(context).await,
+            Self::Audit(command) => command.run(context).await,
             // `Cli::run` took it before there was a context.
             Self::PluginWorker => Ok(()),
         }

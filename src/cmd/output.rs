@@ -2,7 +2,10 @@
 
 use std::{
     io::{self, IsTerminal as _, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,6 +40,8 @@ pub struct Printer {
     is_terminal: bool,
     /// Whether the reader of stdout went away: the rest is for nobody, and that is no failure.
     is_closed: AtomicBool,
+    /// What was printed on stdout, where somebody keeps it.
+    kept: Option<Mutex<String>>,
 }
 
 impl Printer {
@@ -45,7 +50,33 @@ impl Printer {
     pub fn new(format: Format, no_color: bool) -> Self {
         let is_terminal = io::stdout().is_terminal();
         let is_refused = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { format, has_color: is_terminal && !is_refused, is_terminal, is_closed: AtomicBool::new(false) }
+        Self {
+            format,
+            has_color: is_terminal && !is_refused,
+            is_terminal,
+            is_closed: AtomicBool::new(false),
+            kept: None,
+        }
+    }
+
+    /// From now on keeps what is printed on stdout, for [`Printer::take_kept`].
+    pub fn keep(&mut self) {
+        self.kept = Some(Mutex::default());
+    }
+
+    /// What was printed since [`Printer::keep`].
+    #[must_use]
+    pub fn take_kept(&self) -> String {
+        let kept = self.kept.as_ref().and_then(|kept| kept.lock().ok());
+        kept.map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default()
+    }
+
+    /// What was printed before, once more.
+    ///
+    /// # Errors
+    /// `cli.output` when stdout can't be written.
+    pub fn again(&self, text: &str) -> Result<()> {
+        self.write(text)
     }
 
     /// The wanted format.
@@ -176,11 +207,15 @@ impl Printer {
     }
 
     fn write(&self, text: &str) -> Result<()> {
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        if let Some(mut kept) = self.kept.as_ref().and_then(|kept| kept.lock().ok()) {
+            kept.push_str(text);
+            kept.push_str(end);
+        }
         if self.is_closed.load(Ordering::Relaxed) {
             return Ok(());
         }
         let mut stdout = io::stdout().lock();
-        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         match write!(stdout, "{text}{end}").and_then(|()| stdout.flush()) {
             Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {
                 self.is_closed.store(true, Ordering::Relaxed);
@@ -230,7 +265,7 @@ mod tests {
     use super::*;
 
     fn printer(has_color: bool) -> Printer {
-        Printer { format: Format::Table, has_color, is_terminal: false, is_closed: AtomicBool::new(false) }
+        Printer { format: Format::Table, has_color, is_terminal: false, is_closed: AtomicBool::new(false), kept: None }
     }
 
     fn rows() -> Vec<Vec<String>> {

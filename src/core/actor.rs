@@ -11,6 +11,7 @@ pub struct Actor {
     role: Role,
     name: String,
     source: String,
+    reservation: Option<Id>,
 }
 
 /// What an actor is.
@@ -65,7 +66,7 @@ pub enum Scope {
 impl Actor {
     /// An actor with a name for the audit log and the address that it comes from.
     pub fn new(role: Role, name: impl Into<String>, source: impl Into<String>) -> Self {
-        Self { role, name: name.into(), source: source.into() }
+        Self { role, name: name.into(), source: source.into(), reservation: None }
     }
 
     /// The person at the command line of the machine itself.
@@ -83,6 +84,19 @@ impl Actor {
     /// Nobody we know.
     pub fn anonymous(source: impl Into<String>) -> Self {
         Self::new(Role::Anonymous, "", source)
+    }
+
+    /// The same, acting under an idempotency key: what it changes marks this reservation.
+    #[must_use]
+    pub const fn with_reservation(mut self, reservation: Id) -> Self {
+        self.reservation = Some(reservation);
+        self
+    }
+
+    /// The reservation that its changes mark.
+    #[must_use]
+    pub const fn reservation(&self) -> Option<Id> {
+        self.reservation
     }
 
     /// What it is.

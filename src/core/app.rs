@@ -23,6 +23,8 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// Rung after a commit that left an event for the worker.
     pub wake: Arc<Notify>,
+    /// Rung by who wants the operation log sealed now.
+    pub seal: Arc<Notify>,
     /// Runs the scripts.
     pub plugins: PluginHost,
 }
@@ -47,6 +49,7 @@ impl App {
         let location = Location::parse(settings.db.url.reveal())?;
         let database = Database::connect(location, &Options::from(&settings.db)).await?;
         let plugins = PluginHost::new(program, &settings.plugins, database.clone(), clock.clone())?;
-        Ok(Self { database, clock, settings: Arc::new(settings), wake: Arc::default(), plugins })
+        let settings = Arc::new(settings);
+        Ok(Self { database, clock, settings, wake: Arc::default(), seal: Arc::default(), plugins })
     }
 }

@@ -15,6 +15,7 @@ pub mod text;
 pub mod time;
 
 pub mod audit;
+pub mod idempotency;
 pub mod outbox;
 
 pub mod catalogue;
@@ -32,6 +33,7 @@ pub mod settlement;
 pub mod tickets;
 
 pub mod accounts;
+pub mod dashboard;
 pub mod http;
 pub mod notifications;
 pub mod worker;

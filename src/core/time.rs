@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicI64, Ordering},
 };
 
-use chrono::{DateTime, Datelike as _, Months, NaiveDate, SecondsFormat, SubsecRound as _, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, SecondsFormat, SubsecRound as _, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 use sqlx::{
     Decode, Encode, Postgres, Sqlite, Type,
@@ -42,6 +42,12 @@ impl Timestamp {
         self.0.date_naive()
     }
 
+    /// The first moment of a day, in UTC.
+    #[must_use]
+    pub fn start_of(day: NaiveDate) -> Self {
+        Self(day.and_time(NaiveTime::MIN).and_utc())
+    }
+
     /// The calendar year, in UTC.
     #[must_use]
     pub fn year(self) -> i32 {
@@ -52,6 +58,12 @@ impl Timestamp {
     #[must_use]
     pub fn unix_seconds(self) -> i64 {
         self.0.timestamp()
+    }
+
+    /// Microseconds since 1970: all that is kept of a moment.
+    #[must_use]
+    pub fn unix_micros(self) -> i64 {
+        self.0.timestamp_micros()
     }
 
     /// This much later; earlier with a negative delta.

@@ -5,6 +5,7 @@
 //! | part | does |
 //! |---|---|
 //! | `layers/` | everything that comes before a service: `layers/mod.rs` has the stack, in order |
+//! | `idempotency.rs` | answers a call that was made before as it was answered then |
 //! | `grpc/mod.rs` | says which RPC is not built, when it is not |
 //! | `grpc/<service>.rs` | decode, call an operation of the core, encode |
 //!
@@ -13,6 +14,7 @@
 
 pub mod auth;
 pub mod grpc;
+mod idempotency;
 mod layers;
 pub mod status;
 pub mod telemetry;
@@ -20,7 +22,10 @@ mod web_fallback;
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::{middleware::from_fn, serve::ListenerExt as _};
+use axum::{
+    middleware::{from_fn, from_fn_with_state},
+    serve::ListenerExt as _,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +46,9 @@ const BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// `server.failed` when the reflection service or the listener can't be set up; `config.invalid` for a malformed origin.
 pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
     let admission = Admission::new(app.settings.server.max_concurrency);
-    let services = grpc::routes(&app)?.layer(from_fn(grpc::name_unbuilt));
+    let services = grpc::routes(&app)?
+        .layer(from_fn(grpc::name_unbuilt))
+        .layer(from_fn_with_state(app.clone(), idempotency::once));
     let router = layers::stack(&app, admission.clone(), services)?;
     // Small answers go out at once, not after the peer's delayed acknowledgement.
     let listener = listener.tap_io(|stream| {

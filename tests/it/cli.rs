@@ -135,6 +135,14 @@ fn a_bank_transfer_is_confirmed() {
     assert_eq!((&placed["status"], &placed["payment"]["status"]), (&json!("pending"), &json!("pending")));
     assert!(placed["payment"]["instructions"].as_str().unwrap().contains("6222"));
     assert!(ok(home, &place).contains("Payment:"));
+    let recharge = json_of(home, &["balance", "recharge", &customer, "--amount", "10", "--gateway", &bank]);
+    assert_eq!((&recharge["purpose"], &recharge["status"]), (&json!("recharge"), &json!("pending")));
+    json_of(home, &["payment", "confirm", &id(&recharge)]);
+    json_of(home, &["balance", "adjust", &customer, "--amount=-2.50"]);
+    assert_eq!(json_of(home, &["balance", "show", &customer])["balance"], "7.50");
+    assert_eq!(json_of(home, &["balance", "list", &customer, "--type", "recharge"])["items"][0]["amount"], "10.00");
+    fails(home, &["balance", "show", UNKNOWN], 3);
+    fails(home, &["balance", "recharge", &customer, "--amount=-1", "--gateway", &bank], 2);
     let payment = id(&placed["payment"]);
     let booked = json_of(home, &["payment", "confirm", &payment, "--transaction", "17", "--note", "seen"]);
     assert_eq!((&booked["status"], &booked["gateway_tx_id"]), (&json!("success"), &json!("17")));

@@ -5,11 +5,14 @@
 mod accounts;
 mod api_keys;
 mod architecture;
+mod audit;
 mod catalogue;
 mod cli;
 mod customers;
+mod dashboard;
 mod database;
 mod demo;
+mod idempotency;
 mod identity;
 mod input;
 mod invoices;

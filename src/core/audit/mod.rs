@@ -2,13 +2,23 @@
 //!
 //! Secrets never get in: an operation records the fields that it changed, and leaves passwords, tokens and the
 //! values of a plugin's secret settings out.
+//!
+//! A little later the worker seals new entries into a chain of hashes (`chain.rs`), whose end is recorded beside it: an
+//! entry that is changed, moved or removed afterwards is found by [`verify`]. Who writes an entry never waits for that.
 
+mod chain;
+mod model;
+mod operations;
 mod store;
 
 use serde::Serialize;
 use serde_json::Value;
 
-pub use self::store::record;
+pub use self::{
+    model::{Break, LogFilter, OperationLog, Problem, Verification},
+    operations::{SEAL_BATCH, broken, list, seal, verify},
+    store::record,
+};
 use crate::core::id::Id;
 
 /// What was done to what.

@@ -275,7 +275,12 @@ pub async fn logout(app: &App, actor: &Actor, session_token: Option<&str>) -> Re
     actor.require(Permission::Authenticated)?;
     let Some(token) = session_token else { return Ok(()) };
     let mut tx = app.database.begin().await?;
-    session_store::delete_session(&mut tx, &token_hash(token)).await?;
+    if session_store::delete_session(&mut tx, &token_hash(token)).await? > 0
+        && let Some(user) = actor.id()
+    {
+        let entry = audit::Entry { action: "user.logout", target_type: "user", target_id: user, detail: &json!({}) };
+        audit::record(&mut tx, app.clock.now(), actor, entry).await?;
+    }
     tx.commit().await
 }
 

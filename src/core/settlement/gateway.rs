@@ -61,10 +61,10 @@ pub async fn start(app: &App, actor: &Actor, target: Target, gateway: Id, return
         "return_url": return_url,
     });
     match app.plugins.call_json(&interface, "create_payment", business).await {
-        Ok(answer) => app.database.retry(|| keep_answer(app, &payment, &answer)).await,
+        Ok(answer) => app.database.retry(|| keep_answer(app, actor, &payment, &answer)).await,
         Err(error) => {
             let note = error.to_string();
-            app.database.retry(|| mark_failed(app, &payment, &note)).await?;
+            app.database.retry(|| mark_failed(app, actor, &payment, &note)).await?;
             Err(gateway_failed(&interface, error))
         }
     }
@@ -162,7 +162,7 @@ async fn record(tx: &mut Tx, at: Timestamp, actor: &Actor, action: &'static str,
 
 /// Writes what the gateway answered. A callback may have come first; then the payment keeps what it has. An order that
 /// was paid or ended meanwhile takes no payment any more, and nobody is told to send money for it.
-async fn keep_answer(app: &App, payment: &Payment, answer: &Value) -> Result<Payment> {
+async fn keep_answer(app: &App, actor: &Actor, payment: &Payment, answer: &Value) -> Result<Payment> {
     let field = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let at = app.clock.now();
     let payment = Payment {
@@ -185,7 +185,7 @@ async fn keep_answer(app: &App, payment: &Payment, answer: &Value) -> Result<Pay
     if let Some(order) = &order {
         if let Err(too_late) = order.status.check_move(OrderStatus::Paid) {
             drop(tx);
-            mark_failed(app, &payment, &too_late.to_string()).await?;
+            mark_failed(app, actor, &payment, &too_late.to_string()).await?;
             return Err(too_late);
         }
         let name = &payment.gateway_payment_id;
@@ -196,12 +196,15 @@ async fn keep_answer(app: &App, payment: &Payment, answer: &Value) -> Result<Pay
     Ok(payment)
 }
 
-async fn mark_failed(app: &App, payment: &Payment, note: &str) -> Result<()> {
+async fn mark_failed(app: &App, actor: &Actor, payment: &Payment, note: &str) -> Result<()> {
+    let at = app.clock.now();
     let mut tx = app.database.begin().await?;
     let current = payments::store::lock(&mut tx, payment.id).await?;
     if current.status == PaymentStatus::Pending {
         let outcome = Outcome { status: PaymentStatus::Failed, gateway_tx_id: "", note, paid_at: None };
-        payments::store::advance(&mut tx, app.clock.now(), &current, &outcome).await?;
+        payments::store::advance(&mut tx, at, &current, &outcome).await?;
+        let failed = Payment { status: PaymentStatus::Failed, note: note.to_owned(), updated_at: at, ..current };
+        record(&mut tx, at, actor, "payment.fail", &failed).await?;
     }
     tx.commit().await
 }

@@ -1,5 +1,5 @@
-//! The worker: takes events from the outbox and acts on them, several at once, and looks for new plugins now and then.
-//! Above all slices; nothing imports it but the server.
+//! The worker: takes events from the outbox and acts on them, several at once, and looks for new plugins now and then,
+//! seals the operation log, and forgets answers that expired. Above all slices; nothing imports it but the server.
 //!
 //! It is rung when this process leaves an event, and looks by itself every second for those of other processes (the
 //! command line, other servers) and for retries that are due.
@@ -7,6 +7,8 @@
 mod end;
 mod handle;
 mod provision;
+mod purge;
+mod seal;
 
 use std::time::Duration;
 
@@ -39,6 +41,8 @@ const DRAIN: Duration = Duration::from_secs(20);
 pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
     tokio::spawn(async move {
         let scanner = tokio::spawn(scan_now_and_then(app.clone(), shutdown.clone()));
+        let sealer = tokio::spawn(seal::seal_now_and_then(app.clone(), shutdown.clone()));
+        let purger = tokio::spawn(purge::purge_now_and_then(app.clone(), shutdown.clone()));
         let worker = Id::generate();
         if !app.database.is_postgres()
             && let Err(error) = release_claims(&app).await
@@ -62,6 +66,8 @@ pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
             tracing::warn!("some events are still being worked on; the next start takes them over");
         }
         scanner.abort();
+        sealer.abort();
+        purger.abort();
     })
 }
 
