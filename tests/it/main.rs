@@ -4,12 +4,15 @@
 
 mod accounts;
 mod api_keys;
+mod api_reference;
 mod architecture;
 mod catalogue;
 mod cli;
 mod customers;
 mod database;
 mod demo;
+mod examples;
+mod foreign;
 mod identity;
 mod input;
 mod invoices;
@@ -25,6 +28,7 @@ mod provisioning;
 mod start;
 mod support;
 mod tickets;
+mod timing;
 mod tokens;
 mod users;
 mod wire;
