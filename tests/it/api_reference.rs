@@ -49,11 +49,40 @@ fn everything_is_described() {
     assert_eq!(api.services.len(), 16);
 }
 
+/// The introduction is written by hand: what it calls stable must be in the code.
+#[test]
+fn the_error_codes_of_the_introduction_exist() {
+    let (_, table) = include_str!("../../docs/api.head.md").split_once("## Frequent words").unwrap();
+    let words: BTreeSet<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .flat_map(|line| line.split(" | ").next().unwrap_or_default().split(", "))
+        .map(|word| word.trim_matches('`'))
+        .collect();
+    assert!(words.len() > 15, "{words:?}");
+    let mut code = String::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/core")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                code.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let unknown: Vec<_> = words.iter().filter(|word| !code.contains(&format!("\"{word}\""))).collect();
+    assert!(unknown.is_empty(), "no such codes: {unknown:?}");
+}
+
 #[test]
 fn every_link_within_the_reference_leads_somewhere() {
     let text = render(&Api::read());
-    let headings: Vec<String> =
-        text.lines().filter(|line| line.starts_with("##")).map(|line| anchor(line.trim_start_matches('#').trim())).collect();
+    let headings: Vec<String> = text
+        .lines()
+        .filter(|line| line.starts_with("##"))
+        .map(|line| anchor(line.trim_start_matches('#').trim()))
+        .collect();
     let unique: BTreeSet<&str> = headings.iter().map(String::as_str).collect();
     assert_eq!(unique.len(), headings.len(), "two headings have one anchor");
     let targets = text.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap_or_default());

@@ -150,7 +150,10 @@ async fn reflection_tells_everything_in_both_versions() {
             let told = told.get_service_by_name(service).unwrap();
             let known = pool().get_service_by_name(service).unwrap();
             let methods = |service: &prost_reflect::ServiceDescriptor| {
-                service.methods().map(|method| (method.name().to_owned(), method.input().full_name().to_owned())).collect::<Vec<_>>()
+                service
+                    .methods()
+                    .map(|method| (method.name().to_owned(), method.input().full_name().to_owned()))
+                    .collect::<Vec<_>>()
             };
             assert_eq!(methods(&told), methods(&known));
         }

@@ -21,7 +21,11 @@ const IN_MESSAGE: &[(&str, &str, &str)] = &[
     ("CreateInvoiceRequest", "total_amount", r#""63.80""#),
     ("CreateOrderRequest", "notes", ""),
     ("CreatePaymentRequest", "order_id", r#""ORDER_ID""#),
-    ("CreatePluginInterfaceRequest", "config_json", r#""{\"bank_name\": \"ICBC\", \"account_name\": \"Shop\", \"account_number\": \"1\"}""#),
+    (
+        "CreatePluginInterfaceRequest",
+        "config_json",
+        r#""{\"bank_name\": \"ICBC\", \"account_name\": \"Shop\", \"account_number\": \"1\"}""#,
+    ),
     ("CreatePluginInterfaceRequest", "display_name", r#""Bank transfer""#),
     ("CreateProductCategoryRequest", "name", r#""Servers""#),
     ("CreateProductGroupRequest", "name", r#""Frankfurt""#),
@@ -132,7 +136,8 @@ fn value(api: &Api, message: &Message, field: &Field) -> Option<String> {
         return (!json.is_empty()).then(|| (*json).to_owned());
     }
     // What may be left out is left out: an example shows what a call needs.
-    let may_be_left_out = ["mpty ", "if empty", "or empty", "absent or"].iter().any(|word| field.comment.contains(word));
+    let may_be_left_out =
+        ["mpty ", "if empty", "or empty", "absent or"].iter().any(|word| field.comment.contains(word));
     if field.shape == Shape::Optional || may_be_left_out {
         return None;
     }
@@ -155,10 +160,11 @@ fn value(api: &Api, message: &Message, field: &Field) -> Option<String> {
 /// `Order to pay, UUID v7.` is an `ORDER_ID`.
 fn placeholder(field: &Field) -> Option<String> {
     let (noun, _) = field.comment.split_once(", UUID v7")?;
-    let noun = [" that ", " to ", " for ", " who ", " the "].iter().fold(noun, |noun, word| match noun.split_once(word) {
-        Some((noun, _)) => noun,
-        None => noun,
-    });
+    let noun =
+        [" that ", " to ", " for ", " who ", " the "].iter().fold(noun, |noun, word| match noun.split_once(word) {
+            Some((noun, _)) => noun,
+            None => noun,
+        });
     let noun = noun.to_uppercase().replace(' ', "_");
     Some(format!("{}_ID", if field.shape == Shape::List { noun.trim_end_matches('S') } else { &noun }))
 }

@@ -161,10 +161,10 @@ impl Things<'_> {
         thing
     }
 
-    async fn make(&self, word: &str) -> String {
+    async fn make(&self, name: &str) -> String {
         let (shop, world) = (self.shop, self.shop.world);
         let (app, admin) = (&world.app, &world.admin);
-        let id = match word {
+        let id = match name {
             "PASSWORD" => return PASSWORD.to_owned(),
             "USERNAME" => return world.customer_user(&world.customer().await).await.username,
             "CODE" if self.call.ends_with("/Register") => return shop.code(Purpose::Registration).await,
