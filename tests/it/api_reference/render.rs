@@ -61,7 +61,7 @@ fn chapter(out: &mut String, api: &Api, service: &Service) {
     write!(out, "\n## {}\n\n`{}.{}`. {}\n", service.name, service.package, service.name, service.comment).unwrap();
     for rpc in &service.rpcs {
         write!(out, "\n### {}/{}\n\n{}\n\n", service.name, rpc.name, rpc.description).unwrap();
-        write!(out, "Permission: {}\n\n", rpc.permission).unwrap();
+        write!(out, "[Permission](#permissions): {}\n\n", rpc.permission).unwrap();
         if !rpc.errors.is_empty() {
             out.push_str("| Error | When |\n|---|---|\n");
             for (code, reason) in &rpc.errors {

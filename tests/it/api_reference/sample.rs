@@ -7,6 +7,7 @@ use super::model::{Api, Field, Kind, Message, Shape};
 
 /// Fields of one message, as JSON; empty leaves the field out.
 const IN_MESSAGE: &[(&str, &str, &str)] = &[
+    ("AdjustBalanceRequest", "amount", r#""100.00""#),
     ("AdjustBalanceRequest", "description", r#""Paid in cash""#),
     ("CallPluginActionRequest", "args_json", r#""{}""#),
     ("CheckPluginSourceRequest", "source", r#""pub fn version(config, _unused) { \"1.0.0\" }""#),
@@ -37,6 +38,7 @@ const IN_MESSAGE: &[(&str, &str, &str)] = &[
     ("ExecuteInstanceActionRequest", "params_json", r#""{}""#),
     ("GenerateInvoicesRequest", "billing_period_end", r#""2026-11-30""#),
     ("InvoiceItemInput", "amount", r#""58.00""#),
+    ("InvoiceItemInput", "description", r#""Cloud S""#),
     ("InvoiceItemInput", "quantity", "2"),
     ("ListCustomersRequest", "search", r#""ann""#),
     ("ListInvoicesRequest", "status", r#""issued""#),
@@ -46,6 +48,7 @@ const IN_MESSAGE: &[(&str, &str, &str)] = &[
     ("ListTicketsRequest", "status", r#""pending""#),
     ("ListUsersRequest", "user_type", r#""customer""#),
     ("RegisterRequest", "username", r#""ann""#),
+    ("SendNotificationRequest", "title", r#""A test""#),
     ("UpdateCustomerRequest", "credit_limit", r#""50.00""#),
     ("UpdateInvoiceRequest", "status", r#""issued""#),
     ("UpdateOrderRequest", "status", r#""cancelled""#),
