@@ -1,5 +1,5 @@
 # The two first: `make demo` shows the product, `make test` proves it. Both install nothing but what is missing.
-.PHONY: demo test setup check unit fmt figures deny clean help
+.PHONY: demo test setup check unit fmt docs figures deny clean help
 
 demo: ## build and run the demonstration: a shop from nothing to the first sale
 	cargo run -- demo
@@ -18,6 +18,9 @@ unit: ## all tests, on SQLite and on a PostgreSQL that they start themselves
 
 fmt: ## format the code
 	cargo fmt --all
+
+docs: ## write docs/api.md from the comments in proto/ and from docs/api.head.md
+	UPDATE_DOCS=1 cargo test --locked --test it api_reference::
 
 figures: ## build the release and measure start-up, memory and size
 	cargo build --release --locked

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod api_keys;
+mod api_reference;
 mod architecture;
 mod audit;
 mod catalogue;
@@ -12,6 +13,8 @@ mod customers;
 mod dashboard;
 mod database;
 mod demo;
+mod examples;
+mod foreign;
 mod idempotency;
 mod identity;
 mod input;
@@ -29,6 +32,7 @@ mod provisioning;
 mod start;
 mod support;
 mod tickets;
+mod timing;
 mod tokens;
 mod users;
 mod wire;
