@@ -17,6 +17,7 @@ mod migrations;
 mod notifications;
 mod outbox;
 mod payments;
+mod permissions;
 mod plugins;
 mod plugins_engine;
 mod products;

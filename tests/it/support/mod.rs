@@ -2,6 +2,7 @@
 
 pub(crate) mod cli;
 pub(crate) mod database;
+pub(crate) mod dynamic;
 pub(crate) mod everybody;
 pub(crate) mod receiver;
 pub(crate) mod server;
