@@ -5,6 +5,7 @@
 mod accounts;
 mod api_keys;
 mod architecture;
+mod bad_input;
 mod catalogue;
 mod cli;
 mod customers;
@@ -22,6 +23,7 @@ mod plugins;
 mod plugins_engine;
 mod products;
 mod products_batch;
+mod properties;
 mod provisioning;
 mod start;
 mod support;

@@ -3,9 +3,6 @@
 //! What is expected follows from the contract's word for the permission. What a word does not say stands in the tables
 //! below, each line with its reason.
 
-use std::collections::BTreeSet;
-
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tonic::Code;
 
@@ -15,43 +12,12 @@ use crate::{
         database::TestDatabase,
         dump::Tables,
         dynamic,
-        rows::{ROWS, request},
+        rows::{NOT_BUILT, ROWS, contract, request},
         server::{InProcess, channel},
         stage::Stage,
         world::World,
     },
 };
-
-/// RPCs that answer Unimplemented for now. Whoever builds one takes it out of this list.
-const NOT_BUILT: &[&str] = &[
-    "OrderService/UpdateOrder",
-    "OrderService/DeleteOrder",
-    "BillingService/DeleteInvoice",
-    "PaymentService/QueryPaymentStatus",
-    "PaymentService/HandleCallback",
-    "PaymentService/RefundPayment",
-    "InstanceService/StartInstance",
-    "InstanceService/StopInstance",
-    "InstanceService/RestartInstance",
-    "InstanceService/TerminateInstance",
-    "InstanceService/ExecuteInstanceAction",
-    "IntegrationService/DeletePluginInterface",
-    "IntegrationService/GetPluginAdminPage",
-    "IntegrationService/CallPluginAction",
-    "IntegrationService/RestartServer",
-    "IntegrationService/SyncProducts",
-    "IntegrationService/QueryPrice",
-    "IntegrationService/CreateUpstreamInstance",
-    "IntegrationService/GetInstanceStatus",
-    "IntegrationService/SyncUpstreamInstances",
-    "IntegrationService/ImportUpstreamInstance",
-    "IntegrationService/GetUpstreamBalance",
-    "IntegrationService/GetPluginSource",
-    "IntegrationService/UpdatePluginSource",
-    "IntegrationService/CheckPluginSource",
-    "AuditService/ListOperationLogs",
-    "DashboardService/GetOverview",
-];
 
 /// For everybody who is logged in, but about one customer's things: another customer is refused.
 const OF_ONE_CUSTOMER: &[&str] = &[
@@ -78,42 +44,6 @@ const ANSWERED_OTHERWISE: &[(&str, Code, &str)] = &[
     ("IdentityService/ResetPassword", Code::InvalidArgument, "the code was never sent"),
     ("PaymentService/HandleCallback", Code::InvalidArgument, "the signature is wrong"),
 ];
-
-#[derive(Deserialize)]
-struct Contract {
-    services: Vec<Service>,
-}
-
-#[derive(Deserialize)]
-struct Service {
-    name: String,
-    rpcs: Vec<Rpc>,
-}
-
-#[derive(Deserialize)]
-struct Rpc {
-    name: String,
-    permission: String,
-}
-
-/// The RPCs of the contract as `Service/Rpc`, with the word for their permission, in the order of the rows.
-fn contract() -> Vec<(&'static str, String)> {
-    let contract: Contract = serde_json::from_str(include_str!("../api.json")).unwrap();
-    let listed: Vec<(String, String)> = contract
-        .services
-        .into_iter()
-        .flat_map(|service| {
-            let short = service.name.rsplit('.').next().unwrap().to_owned();
-            service.rpcs.into_iter().map(move |rpc| (format!("{short}/{}", rpc.name), rpc.permission))
-        })
-        .collect();
-    let names: BTreeSet<&str> = listed.iter().map(|(name, _)| name.as_str()).collect();
-    let rows: BTreeSet<&str> = ROWS.iter().copied().collect();
-    assert_eq!(names.difference(&rows).collect::<Vec<_>>(), Vec::<&&str>::new(), "RPCs without a row");
-    assert_eq!(rows.difference(&names).collect::<Vec<_>>(), Vec::<&&str>::new(), "rows without an RPC");
-    assert_eq!((names.len(), ROWS.len(), listed.len()), (108, 108, 108));
-    ROWS.iter().map(|row| (*row, listed.iter().find(|(name, _)| name == row).unwrap().1.clone())).collect()
-}
 
 /// Every name in the tables is one of the contract's.
 fn check_tables() {

@@ -1,11 +1,45 @@
 //! One good request for every RPC, about things of the stage's owner, with fresh ones where the call consumes them.
 
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     stage::{Stage, unique},
     world::PASSWORD,
 };
+
+/// RPCs that answer Unimplemented for now. Whoever builds one takes it out of this list.
+pub(crate) const NOT_BUILT: &[&str] = &[
+    "OrderService/UpdateOrder",
+    "OrderService/DeleteOrder",
+    "BillingService/DeleteInvoice",
+    "PaymentService/QueryPaymentStatus",
+    "PaymentService/HandleCallback",
+    "PaymentService/RefundPayment",
+    "InstanceService/StartInstance",
+    "InstanceService/StopInstance",
+    "InstanceService/RestartInstance",
+    "InstanceService/TerminateInstance",
+    "InstanceService/ExecuteInstanceAction",
+    "IntegrationService/DeletePluginInterface",
+    "IntegrationService/GetPluginAdminPage",
+    "IntegrationService/CallPluginAction",
+    "IntegrationService/RestartServer",
+    "IntegrationService/SyncProducts",
+    "IntegrationService/QueryPrice",
+    "IntegrationService/CreateUpstreamInstance",
+    "IntegrationService/GetInstanceStatus",
+    "IntegrationService/SyncUpstreamInstances",
+    "IntegrationService/ImportUpstreamInstance",
+    "IntegrationService/GetUpstreamBalance",
+    "IntegrationService/GetPluginSource",
+    "IntegrationService/UpdatePluginSource",
+    "IntegrationService/CheckPluginSource",
+    "AuditService/ListOperationLogs",
+    "DashboardService/GetOverview",
+];
 
 macro_rules! rows {
     ($($rpc:literal => |$stage:pat_param| $message:expr;)+) => {
@@ -155,4 +189,41 @@ rows! {
     "DashboardService/GetOverview" => |_| json!({ "days": 7 });
     // The last one: whoever calls it may be out afterwards.
     "IdentityService/Logout" => |_| json!({});
+}
+
+#[derive(Deserialize)]
+struct Contract {
+    services: Vec<Service>,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    name: String,
+    rpcs: Vec<Rpc>,
+}
+
+#[derive(Deserialize)]
+struct Rpc {
+    name: String,
+    permission: String,
+}
+
+/// The RPCs of the contract as `Service/Rpc`, with the word for their permission, in the order of the rows. Fails when
+/// an RPC has no row or a row no RPC.
+pub(crate) fn contract() -> Vec<(&'static str, String)> {
+    let contract: Contract = serde_json::from_str(include_str!("../../api.json")).unwrap();
+    let listed: Vec<(String, String)> = contract
+        .services
+        .into_iter()
+        .flat_map(|service| {
+            let short = service.name.rsplit('.').next().unwrap().to_owned();
+            service.rpcs.into_iter().map(move |rpc| (format!("{short}/{}", rpc.name), rpc.permission))
+        })
+        .collect();
+    let names: BTreeSet<&str> = listed.iter().map(|(name, _)| name.as_str()).collect();
+    let rows: BTreeSet<&str> = ROWS.iter().copied().collect();
+    assert_eq!(names.difference(&rows).collect::<Vec<_>>(), Vec::<&&str>::new(), "RPCs without a row");
+    assert_eq!(rows.difference(&names).collect::<Vec<_>>(), Vec::<&&str>::new(), "rows without an RPC");
+    assert_eq!((names.len(), ROWS.len(), listed.len()), (108, 108, 108));
+    ROWS.iter().map(|row| (*row, listed.iter().find(|(name, _)| name == row).unwrap().1.clone())).collect()
 }
