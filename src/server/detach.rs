@@ -33,10 +33,8 @@ const REQUESTS_MAX: usize = 2048;
 const SMALL_BODY_BYTES: usize = 64 * 1024;
 /// Larger bodies that are held at once.
 const LARGE_BODIES_MAX: usize = 32;
-/// Bytes before each message: whether it is compressed, and its length.
-const FRAME_HEADER_BYTES: usize = 5;
 /// Services whose clients wait for an answer before they have sent everything.
-const STREAMING: &str = "/grpc.reflection.";
+pub(super) const STREAMING: &str = "/grpc.reflection.";
 
 /// The places, and who has one.
 #[derive(Clone)]
@@ -86,37 +84,13 @@ impl Admission {
             Ok((read.freeze(), place))
         };
         match tokio::time::timeout(BODY_READ_MAX, reading).await {
-            Ok(read) => {
-                let (bytes, place) = read?;
-                check_frame(&bytes)?;
-                Ok((Request::from_parts(parts, Body::from(bytes)), place))
-            }
+            Ok(read) => read.map(|(bytes, place)| (Request::from_parts(parts, Body::from(bytes)), place)),
             Err(_) => Err(Status::deadline_exceeded(format!(
                 "the request did not arrive within {} s",
                 BODY_READ_MAX.as_secs()
             ))),
         }
     }
-}
-
-/// A request is one message in one frame. Anything else was cut off or never was gRPC; tonic would call that a fault of
-/// the server.
-fn check_frame(body: &[u8]) -> Result<(), Status> {
-    let Some((header, message)) = body.split_first_chunk::<FRAME_HEADER_BYTES>() else {
-        return Err(Status::invalid_argument("the request carries no message"));
-    };
-    let [compressed, length @ ..] = *header;
-    if compressed > 1 {
-        return Err(Status::invalid_argument(format!("the request's frame has the unknown flag {compressed}")));
-    }
-    let length = u32::from_be_bytes(length);
-    if usize::try_from(length) != Ok(message.len()) {
-        let arrived = message.len();
-        return Err(Status::invalid_argument(format!(
-            "the request announces a message of {length} bytes and has {arrived}"
-        )));
-    }
-    Ok(())
 }
 
 /// The layer.

@@ -7,6 +7,7 @@
 //! | `GrpcWebLayer` | turns gRPC-Web into gRPC and the answer back |
 //! | `detach.rs` | reads the body, waits for a place, goes on in a task of its own |
 //! | `auth.rs` | finds out who calls and leaves an [`crate::core::actor::Actor`] in the request |
+//! | `frame.rs` | refuses what is not one whole message |
 //! | `grpc/mod.rs` | says which RPC is not built, when it is not |
 //! | `grpc/<service>.rs` | decode, call an operation of the core, encode |
 //!
@@ -15,6 +16,7 @@
 
 pub mod auth;
 mod detach;
+mod frame;
 pub mod grpc;
 mod health;
 pub mod status;
@@ -83,6 +85,7 @@ fn router(app: App, admission: Admission) -> Result<Router> {
     // `layer` wraps what is there: the last one is the outermost.
     let grpc = grpc::routes(&app)?
         .layer(from_fn(grpc::name_unbuilt))
+        .layer(from_fn(frame::one_message))
         .layer(from_fn_with_state(app.clone(), auth::identify))
         .layer(from_fn_with_state(admission, detach::detach))
         .layer(GrpcWebLayer::new());
