@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build_server(true)
         // An RPC that nobody built yet answers Unimplemented; `server/grpc/mod.rs` words it.
         .generate_default_stubs(true)
+        .codec_path("crate::server::grpc::codec::StrictCodec")
         .include_file("protocol.rs")
         .compile_fds(descriptors)?;
     Ok(())

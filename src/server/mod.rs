@@ -5,6 +5,7 @@
 //! | part | does |
 //! |---|---|
 //! | `layers/` | everything that comes before a service: `layers/mod.rs` has the stack, in order |
+//! | `frame.rs` | refuses what is not one whole message |
 //! | `idempotency.rs` | answers a call that was made before as it was answered then |
 //! | `grpc/mod.rs` | says which RPC is not built, when it is not |
 //! | `grpc/<service>.rs` | decode, call an operation of the core, encode |
@@ -13,6 +14,7 @@
 //! `web_fallback.rs`. Errors become statuses in `status.rs` only.
 
 pub mod auth;
+mod frame;
 pub mod grpc;
 mod idempotency;
 mod layers;
@@ -48,7 +50,8 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken)
     let admission = Admission::new(app.settings.server.max_concurrency);
     let services = grpc::routes(&app)?
         .layer(from_fn(grpc::name_unbuilt))
-        .layer(from_fn_with_state(app.clone(), idempotency::once));
+        .layer(from_fn_with_state(app.clone(), idempotency::once))
+        .layer(from_fn(frame::one_message));
     let router = layers::stack(&app, admission.clone(), services)?;
     // Small answers go out at once, not after the peer's delayed acknowledgement.
     let listener = listener.tap_io(|stream| {

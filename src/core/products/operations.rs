@@ -264,8 +264,10 @@ pub(super) fn checked_specs(specs: &Specs) -> Result<Specs> {
 /// others find the enabled ones, at a cost of zero.
 ///
 /// # Errors
-/// When the database can't be used.
+/// `text.control` and `text.too_long` for a region that no product can have.
 pub async fn list(app: &App, actor: &Actor, filter: &ProductFilter, page: PageRequest) -> Result<Page<Product>> {
+    let region = filter.region.as_deref().map(|region| text::optional("region", region, NAME_MAX)).transpose()?;
+    let filter = &ProductFilter { region, ..filter.clone() };
     let products = store::list(&app.database, filter, actor.require(Permission::Admin).is_err(), page).await?;
     Ok(products.map(|product| for_eyes_of(actor, product)))
 }

@@ -7,6 +7,7 @@ use super::model::{BillingCycle, Product};
 use crate::core::{
     error::{Error, Result},
     money::Money,
+    text,
 };
 
 /// Decimals of a ratio.
@@ -23,18 +24,18 @@ impl Markup {
     ///
     /// # Errors
     /// `product.markup_ratio`, naming the field and the text.
-    pub fn parse(field: &str, text: &str) -> Result<Self> {
+    pub fn parse(field: &str, typed: &str) -> Result<Self> {
         let malformed = || {
-            let shown: String = text.chars().take(40).collect();
+            let shown = text::shown(typed, text::SHOWN_MAX);
             let expected = "expected a number such as `1.3`, more than 0 and at most 1000, with at most 4 decimals";
             Error::invalid("product.markup_ratio", format!("`{field}` is `{shown}`, {expected}"))
         };
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let (whole, fraction) = typed.split_once('.').unwrap_or((typed, "0"));
         let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !all_digits(whole) || !all_digits(fraction) || fraction.len() > RATIO_DECIMALS {
             return Err(malformed());
         }
-        let ratio: Decimal = text.parse().map_err(|_| malformed())?;
+        let ratio: Decimal = typed.parse().map_err(|_| malformed())?;
         if ratio.is_zero() || ratio > RATIO_MAX {
             return Err(malformed());
         }

@@ -222,7 +222,7 @@ fn read_item(item: &Map<String, Value>, currency: &str) -> Result<Offer> {
 
 fn read_cost(price: &str) -> Result<Money> {
     let malformed = || {
-        let shown: String = price.chars().take(40).collect();
+        let shown = text::shown(price, text::SHOWN_MAX);
         Error::invalid("money.malformed", format!("`price` is `{shown}`, expected an amount such as `29.00`"))
     };
     let price: Decimal = price.parse().map_err(|_| malformed())?;

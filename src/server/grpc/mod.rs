@@ -19,6 +19,7 @@ mod api_key;
 mod audit;
 mod balance;
 mod billing;
+mod codec;
 pub mod convert;
 mod customer;
 mod dashboard;

@@ -35,7 +35,7 @@ const SMALL_BODY_BYTES: usize = 64 * 1024;
 /// Larger bodies that are held at once.
 const LARGE_BODIES_MAX: usize = 32;
 /// Services whose clients wait for an answer before they have sent everything.
-const STREAMING: &str = "/grpc.reflection.";
+pub(in crate::server) const STREAMING: &str = "/grpc.reflection.";
 
 /// The places, and who has one.
 #[derive(Clone)]

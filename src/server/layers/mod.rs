@@ -33,7 +33,7 @@ use axum::{
 use tonic_web::GrpcWebLayer;
 use tower::ServiceBuilder;
 
-pub(super) use self::concurrency::Admission;
+pub(super) use self::concurrency::{Admission, STREAMING};
 use self::rate_limit::RateLimit;
 use super::web_fallback;
 use crate::core::{app::App, error::Result};

@@ -19,7 +19,7 @@ use super::{
 /// Somebody who calls.
 pub(crate) struct Caller {
     pub(crate) name: &'static str,
-    token: String,
+    pub(crate) token: String,
     may_administrate: bool,
 }
 

@@ -2,9 +2,13 @@
 
 pub(crate) mod cli;
 pub(crate) mod database;
+pub(crate) mod dump;
+pub(crate) mod dynamic;
 pub(crate) mod everybody;
 pub(crate) mod receiver;
+pub(crate) mod rows;
 pub(crate) mod server;
+pub(crate) mod stage;
 pub(crate) mod wait;
 pub(crate) mod world;
 

@@ -73,6 +73,13 @@ impl World {
         *self.worker.lock().unwrap() = Some(worker::start(self.app.clone(), self.shutdown.clone()));
     }
 
+    /// Stops the worker, where nothing shall happen any more by itself.
+    pub(crate) async fn stop_worker(&self) {
+        self.shutdown.cancel();
+        let worker = self.worker.lock().unwrap().take();
+        worker.unwrap().await.unwrap();
+    }
+
     /// The definitions that come with the program and those in the shop's plugin directory.
     pub(crate) async fn scan(&self) -> plugins::ScanReport {
         plugins::scan(&self.app, &self.admin).await.unwrap()

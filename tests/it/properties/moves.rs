@@ -1,0 +1,240 @@
+//! Random sequences of what people do with orders, payments, invoices, balances and tickets. After each step all states
+//! are where the contract's tables allow, and the money adds up.
+
+mod laws;
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use futures::future::LocalBoxFuture;
+use proptest::{
+    collection::vec,
+    prelude::{Strategy as _, any},
+};
+use rustbill::core::{
+    actor::Actor,
+    balance,
+    customers::Customer,
+    error::{Kind, Result},
+    id::Id,
+    invoices::{self, NewInvoice, NewItem},
+    money::Money,
+    orders,
+    plugins::Interface,
+    products::Product,
+    settlement::{self, Target},
+    tickets::{self, NewReply, NewTicket, TicketStatus, TicketUpdate},
+    worker,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::laws::Snapshot;
+use super::check;
+use crate::{
+    on_both,
+    support::{
+        database::TestDatabase,
+        world::{World, actor_of, money, new_order},
+    },
+};
+
+/// Where the moves are made: two customers of their own in a shop that others use too.
+struct Shop<'a> {
+    world: &'a World,
+    product: &'a Product,
+    gateway: &'a Interface,
+    customers: [(Customer, Actor); 2],
+}
+
+/// Numbers from which a move takes what it needs.
+#[derive(Clone, Copy, Debug)]
+struct Pick {
+    /// Which of the customers, orders, … that there are.
+    which: u8,
+    /// A choice of the move's own.
+    choice: u8,
+    /// An amount.
+    cents: u16,
+}
+
+type Move = for<'a> fn(&'a Shop<'a>, Pick) -> LocalBoxFuture<'a, Result<()>>;
+
+macro_rules! moves {
+    ($($name:ident => |$shop:ident, $pick:ident| $body:expr;)+) => {
+        /// Every move, by its name.
+        const MOVES: &[(&str, Move)] = &[$((stringify!($name), {
+            fn make<'a>($shop: &'a Shop<'a>, $pick: Pick) -> LocalBoxFuture<'a, Result<()>> {
+                Box::pin(async move { $body.await.map(drop) })
+            }
+            make
+        })),+];
+    };
+}
+
+// One line each. A thing that does not exist yet is asked for by an unknown identifier, which is a move too.
+moves! {
+    place => |s, p| orders::place(&s.world.app, s.actor(p), &new_order(s.customer(p), s.product));
+    place_and_pay => |s, p| settlement::order_and_pay(&s.world.app, s.actor(p), &new_order(s.customer(p), s.product), Some(s.gateway.id));
+    pay_from_the_balance => |s, p| async { settlement::pay_order(&s.world.app, s.actor(p), s.order(p).await, None).await };
+    pay_through_a_gateway => |s, p| async { settlement::pay_order(&s.world.app, s.actor(p), s.order(p).await, Some(s.gateway.id)).await };
+    pay_an_invoice => |s, p| async { settlement::start(&s.world.app, s.actor(p), Target::Invoice(s.invoice(p).await), s.gateway.id, "").await };
+    recharge => |s, p| settlement::start(&s.world.app, s.actor(p), Target::Recharge { customer_id: None, amount: p.amount() }, s.gateway.id, "");
+    confirm => |s, p| async { settlement::confirm(&s.world.app, &s.world.admin, s.payment(p).await, "", "").await };
+    adjust => |s, p| balance::adjust(&s.world.app, &s.world.admin, s.customer(p).id, p.signed(), "A correction");
+    draft => |s, p| async { invoices::create(&s.world.app, &s.world.admin, &s.draft(p)).await };
+    issue => |s, p| async { invoices::issue(&s.world.app, &s.world.admin, s.invoice(p).await).await };
+    open_a_ticket => |s, p| async { tickets::create(&s.world.app, s.actor(p), &ticket()).await };
+    reply => |s, p| async { tickets::reply(&s.world.app, s.actor(p), &s.reply(p).await).await };
+    answer => |s, p| async { tickets::reply(&s.world.app, &s.world.admin, &s.reply(p).await).await };
+    move_a_ticket => |s, p| async { tickets::update(&s.world.app, &s.world.admin, s.ticket(p).await, &p.ticket_update()).await };
+    deliver => |s, _p| s.deliver();
+}
+
+impl Pick {
+    fn amount(self) -> Money {
+        Money::from_minor(i64::from(self.cents)).unwrap()
+    }
+
+    fn signed(self) -> Money {
+        if self.choice.is_multiple_of(3) { self.amount().negated() } else { self.amount() }
+    }
+
+    fn ticket_update(self) -> TicketUpdate {
+        let status = TicketStatus::ALL[usize::from(self.choice) % TicketStatus::ALL.len()];
+        TicketUpdate { status: Some(status), ..TicketUpdate::default() }
+    }
+}
+
+fn ticket() -> NewTicket {
+    NewTicket { title: "Help".to_owned(), ..NewTicket::default() }
+}
+
+impl Shop<'_> {
+    fn customer(&self, pick: Pick) -> &Customer {
+        &self.customers[usize::from(pick.choice) % 2].0
+    }
+
+    /// A customer; its own right to do something is part of what is tried.
+    fn actor(&self, pick: Pick) -> &Actor {
+        &self.customers[usize::from(pick.choice) % 2].1
+    }
+
+    async fn one_of(&self, sql: &'static str, pick: Pick) -> Id {
+        let [first, second] = [&self.customers[0].0, &self.customers[1].0];
+        let found: Vec<Id> = self.world.db().q(sql).bind(first.id).bind(second.id).scalars().await.unwrap();
+        let index = usize::from(pick.which).checked_rem(found.len());
+        index.map_or_else(Id::generate, |index| found[index])
+    }
+
+    async fn order(&self, pick: Pick) -> Id {
+        self.one_of("SELECT id FROM orders WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
+    }
+
+    async fn payment(&self, pick: Pick) -> Id {
+        self.one_of("SELECT id FROM payments WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
+    }
+
+    async fn invoice(&self, pick: Pick) -> Id {
+        self.one_of("SELECT id FROM invoices WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
+    }
+
+    async fn ticket(&self, pick: Pick) -> Id {
+        self.one_of("SELECT id FROM tickets WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
+    }
+
+    async fn reply(&self, pick: Pick) -> NewReply {
+        NewReply {
+            ticket_id: self.ticket(pick).await,
+            content: "Hello".to_owned(),
+            is_internal: pick.cents.is_multiple_of(5),
+        }
+    }
+
+    fn draft(&self, pick: Pick) -> NewInvoice {
+        let (unit, quantity) = (pick.amount(), u32::from(pick.choice % 4));
+        let amount = unit.times(quantity).unwrap();
+        NewInvoice {
+            customer_id: self.customer(pick).id,
+            billing_period_start: "2026-01-01".parse().unwrap(),
+            billing_period_end: "2026-01-31".parse().unwrap(),
+            amount,
+            tax_amount: money("0.07"),
+            total_amount: amount.plus(money("0.07")).unwrap(),
+            due_date: "2026-02-14".parse().unwrap(),
+            notes: String::new(),
+            items: vec![NewItem { description: "Traffic".to_owned(), quantity, unit_price: unit, amount }],
+        }
+    }
+
+    /// Lets the worker do what there is to do.
+    async fn deliver(&self) -> Result<()> {
+        let stop = CancellationToken::new();
+        let worker = worker::start(self.world.app.clone(), stop.clone());
+        self.world.until_quiet().await;
+        stop.cancel();
+        worker.await.unwrap();
+        Ok(())
+    }
+}
+
+type Steps = Vec<(usize, Pick)>;
+
+/// How often each move was accepted: laws that are only tried on refusals prove nothing.
+type Accepted = RefCell<BTreeMap<&'static str, usize>>;
+
+async fn play(shop: &Shop<'_>, steps: Steps, accepted: &Accepted) -> Result<(), String> {
+    let customers = [shop.customers[0].0.id, shop.customers[1].0.id];
+    let mut before = Snapshot::take(shop.world, customers).await;
+    for (index, (number, pick)) in steps.into_iter().enumerate() {
+        let (name, step) = MOVES[number];
+        let result = step(shop, pick).await;
+        let after = Snapshot::take(shop.world, customers).await;
+        let at = |problem: String| format!("step {} ({name}, {pick:?}): {problem}", index + 1);
+        if let Err(error) = &result {
+            if matches!(error.kind(), Kind::Internal | Kind::Unavailable | Kind::Unauthenticated) {
+                return Err(at(format!("{:?}: {error}", error.kind())));
+            }
+            if after != before {
+                return Err(at(format!("was refused ({error}), and yet changed something: {before:?} {after:?}")));
+            }
+        }
+        if result.is_ok() {
+            *accepted.borrow_mut().entry(name).or_default() += 1;
+        }
+        // The worker takes an order through several states in one step.
+        after.follows(&before, name == "deliver").map_err(at)?;
+        after.adds_up().map_err(at)?;
+        before = after;
+    }
+    Ok(())
+}
+
+on_both! {
+    async fn whatever_is_done_states_and_money_stay_right(world: World) {
+        world.write_plugin("gateway-friendly.rn", include_str!("../scripts/gateway-friendly.rn"));
+        let gateway = world.interface("gateway-friendly.rn", serde_json::json!({})).await;
+        let product = world.product(&world.instant_provider().await).await;
+        let pick = (any::<u8>(), any::<u8>(), 0_u16..6000).prop_map(|(which, choice, cents)| Pick { which, choice, cents });
+        let strategy = vec((0..MOVES.len(), pick), 1..40);
+        let count = if world.db().is_postgres() { 15 } else { 50 };
+        let accepted = Accepted::default();
+        let result = check(count, &strategy, async |steps| {
+            let mut customers = Vec::new();
+            for _ in 0..2 {
+                let customer = world.customer().await;
+                let actor = actor_of(&world.customer_user(&customer).await);
+                world.top_up(customer.id, "100.00").await;
+                customers.push((customer, actor));
+            }
+            let customers = customers.try_into().unwrap_or_else(|_| panic!("there are two"));
+            let shop = Shop { world: &world, product: &product, gateway: &gateway, customers };
+            play(&shop, steps, &accepted).await
+        });
+        if let Err(failure) = result {
+            panic!("{failure}");
+        }
+        let never: Vec<_> = MOVES.iter().filter(|(name, _)| !accepted.borrow().contains_key(name)).map(|(name, _)| name).collect();
+        assert!(never.is_empty(), "never accepted: {never:?}");
+        laws::numbers_have_no_gap(&world).await;
+        world.check_ledgers().await;
+    }
+}
