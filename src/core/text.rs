@@ -123,18 +123,18 @@ pub fn search_filter(typed: Option<&str>) -> Result<Option<String>> {
 /// for each noun.
 #[macro_export]
 macro_rules! moves {
-    ($name:ident, $noun:literal) => {
+    ($name:ident, $noun:literal, $code:literal) => {
         impl $name {
             /// Checks a move.
             ///
             /// # Errors
-            #[doc = concat!("`", $noun, ".wrong_state`, naming both states.")]
+            #[doc = concat!("`", $code, "`, naming both states.")]
             pub fn check_move(self, to: Self) -> $crate::core::error::Result<()> {
                 if self.next().contains(&to) {
                     return Ok(());
                 }
                 Err($crate::core::error::Error::invalid(
-                    concat!($noun, ".wrong_state"),
+                    $code,
                     format!(concat!("the ", $noun, " is {} and can't become {}"), self, to),
                 ))
             }

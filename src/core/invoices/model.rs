@@ -33,7 +33,7 @@ impl InvoiceStatus {
     }
 }
 
-crate::moves!(InvoiceStatus, "invoice");
+crate::moves!(InvoiceStatus, "invoice", "invoice.wrong_state");
 
 /// An invoice.
 #[derive(Clone, Debug, serde::Serialize, sqlx::FromRow)]

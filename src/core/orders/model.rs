@@ -50,7 +50,7 @@ impl OrderStatus {
     }
 }
 
-crate::moves!(OrderStatus, "order");
+crate::moves!(OrderStatus, "order", "order.wrong_state");
 
 /// An order.
 #[derive(Clone, Debug, serde::Serialize, sqlx::FromRow)]

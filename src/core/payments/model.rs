@@ -28,7 +28,7 @@ impl PaymentStatus {
     }
 }
 
-crate::moves!(PaymentStatus, "payment");
+crate::moves!(PaymentStatus, "payment", "payment.wrong_state");
 
 crate::text_enum! {
     /// What a payment is for.

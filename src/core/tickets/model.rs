@@ -66,7 +66,7 @@ impl TicketStatus {
     }
 }
 
-crate::moves!(TicketStatus, "ticket");
+crate::moves!(TicketStatus, "ticket", "ticket.wrong_state");
 
 /// Whose a reply is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -88,7 +88,9 @@ impl Api {
             for (index, message) in (0i32..).zip(&file.message_type) {
                 let fields = (0i32..).zip(&message.field).map(|(member, field)| {
                     let (shape, kind) = describe(field, message);
-                    let comment = flow(&trailing(file, &[MESSAGES, index, MEMBERS, member]));
+                    let path = [MESSAGES, index, MEMBERS, member];
+                    // A long comment stands before its field.
+                    let comment = flow(&format!("{} {}", leading(file, &path), trailing(file, &path)));
                     Field { name: field.name().to_owned(), shape, kind, comment }
                 });
                 let message = Message {
