@@ -10,6 +10,7 @@ use crate::core::{
     app::App,
     error::{Error, Result},
     page::{Page, PageRequest},
+    text,
 };
 
 /// Entries that one transaction seals. On SQLite writers wait meanwhile: a few milliseconds.
@@ -20,10 +21,18 @@ const VERIFY_BATCH: i64 = 1_000;
 /// A page of entries, newest first. For administrators.
 ///
 /// # Errors
-/// PermissionDenied for others.
+/// PermissionDenied for others; `text.control` and `text.too_long` for words that no entry can have.
 pub async fn list(app: &App, actor: &Actor, filter: &LogFilter, page: PageRequest) -> Result<Page<OperationLog>> {
     actor.require(Permission::Admin)?;
-    let found = store::list(&app.database, filter, page).await?;
+    let word = |field, given: &Option<String>| {
+        given.as_deref().map(|text| text::optional(field, text, text::NAME_MAX)).transpose()
+    };
+    let filter = LogFilter {
+        action: word("action", &filter.action)?,
+        target_type: word("target_type", &filter.target_type)?,
+        ..filter.clone()
+    };
+    let found = store::list(&app.database, &filter, page).await?;
     // Who looks wants to see hashes soon.
     if found.items.iter().any(|log| log.position.is_none()) {
         app.seal.notify_one();
