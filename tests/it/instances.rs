@@ -17,13 +17,14 @@ use tonic::{Code, Status};
 use crate::{
     on_both,
     support::{
+        cli::rustbill,
         database::TestDatabase,
         dynamic,
         everybody::Everybody,
         receiver::Receiver,
         server::{InProcess, channel},
         wait,
-        world::{World, actor_of, at_once},
+        world::{World, actor_of, at_once, settings_file},
     },
 };
 
@@ -414,4 +415,41 @@ on_both! {
         assert_eq!((code, word.as_str()), (Code::InvalidArgument, "instance.wrong_state"));
         server.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_are_managed_on_the_command_line() {
+    let world = World::on(TestDatabase::sqlite()).await;
+    let shop = shop(&world, json!({})).await;
+    let home = world.database.directory.path();
+    settings_file(&world.database, home);
+    let id = shop.instance.id.to_string();
+    let run = |verb: &str, more: &[&str], code: i32| {
+        let args = [&["instance", verb, &id][..], more].concat();
+        let output = rustbill(home, &args);
+        let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {stdout}{stderr}");
+        if code == 0 { stdout } else { stderr }
+    };
+    let json_of = |verb: &str, more: &[&str]| -> Value {
+        serde_json::from_str(&run(verb, &[more, &["--output", "json"]].concat(), 0)).unwrap()
+    };
+    assert_eq!(json_of("stop", &[])["status"], "stopped");
+    assert_eq!(json_of("start", &[])["status"], "running");
+    assert_eq!(json_of("restart", &[])["status"], "running");
+    let shown = json_of("show", &[]);
+    assert_eq!((&shown["id"], &shown["sections"][1]["title"]), (&json!(id), &json!("Console")));
+    let table = run("show", &[], 0);
+    assert!(table.contains("Root: hunter2") && table.contains("https://console.example.com/"), "{table}");
+    assert!(run("show", &["--output", "csv"], 0).contains("Console:"));
+    assert_eq!(json_of("actions", &[])["items"][1]["confirmation"], "Sure?");
+    let answer = json_of("action", &["echo", "--params", "{\"os\":\"debian-13\"}"]);
+    assert!(answer["data"].as_str().unwrap().contains("debian-13"), "{answer}");
+    assert!(run("action", &["fly"], 2).contains("start, stop, echo"));
+    configure(&world, &shop.provider, json!({ "mode": "refuse" })).await;
+    assert!(run("stop", &[], 1).contains("the node is full"));
+    assert!(run("action", &["echo"], 1).contains("the node is full"));
+    assert_eq!(json_of("terminate", &[])["id"], json!(id));
+    world.until_order_is(shop.order.id, OrderStatus::Terminated).await;
+    assert!(run("terminate", &[], 2).contains("can't become terminated"));
 }

@@ -23,7 +23,7 @@ use crate::core::{
 /// How long a page waits for what a provider shows; without it, it is shown all the same.
 const DETAILS_WAIT: Duration = Duration::from_secs(4);
 /// How often a status is asked for again, because the instance changed between the answer and the writing of it.
-const ASKED_MAX: usize = 3;
+const ASKED_MAX: usize = 8;
 /// Names of actions that a refusal lists.
 const LISTED_MAX: usize = 10;
 /// Names of parameters that the operation log keeps.
