@@ -10,6 +10,7 @@ use sqlx::types::Json;
 use super::{Context, Format};
 use crate::core::{
     balance::TransactionType,
+    control::Style,
     error::Result,
     id::Id,
     identity::AdminRole,
@@ -59,6 +60,7 @@ show_as_displayed!(
     PaymentStatus,
     Priority,
     Purpose,
+    Style,
     TicketStatus,
     TransactionType,
 );

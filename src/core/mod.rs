@@ -25,6 +25,7 @@ pub mod plugins;
 pub mod products;
 
 pub mod balance;
+pub mod control;
 pub mod instances;
 pub mod invoices;
 pub mod orders;

@@ -19,6 +19,7 @@ mod foreign;
 mod idempotency;
 mod identity;
 mod input;
+mod instances;
 mod invoices;
 mod layers;
 mod migrations;

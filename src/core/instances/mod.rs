@@ -5,6 +5,6 @@ mod operations;
 pub(crate) mod store;
 
 pub use self::{
-    model::{Instance, InstanceStatus},
+    model::{Instance, InstanceStatus, Operation, Power},
     operations::{InstanceFilter, get, list},
 };

@@ -1,4 +1,4 @@
-//! Looking at instances. They are made by `worker`.
+//! Looking at instances. They are made by `worker`; what is done with them is in `control`.
 
 use super::{
     model::{Instance, InstanceStatus},

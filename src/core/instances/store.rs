@@ -6,7 +6,7 @@ use super::{
 };
 use crate::core::{
     database::{Database, Query, Source, Tx},
-    error::Result,
+    error::{Error, Result},
     id::Id,
     page::{Page, PageRequest},
     time::Timestamp,
@@ -16,8 +16,20 @@ const SELECT: &str = "SELECT id, customer_id, order_id, product_id, product_name
                       ip_address, server_spec, created_at, updated_at FROM instances";
 
 /// The server with this identifier.
-pub(super) async fn find(source: impl Source<'_>, id: Id) -> Result<Option<Instance>> {
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn find(source: impl Source<'_>, id: Id) -> Result<Option<Instance>> {
     source.q(SELECT).push_bind(" WHERE id = ", id).opt().await
+}
+
+/// The server, locked until the transaction ends. Lock its order first.
+///
+/// # Errors
+/// NotFound.
+pub(crate) async fn lock(tx: &mut Tx, id: Id) -> Result<Instance> {
+    let instance = tx.q_for_update(SELECT).push_bind(" WHERE id = ", id).lock().opt().await?;
+    instance.ok_or_else(|| Error::not_found("instance", id))
 }
 
 fn narrowed<'e>(query: Query<'e>, filter: &InstanceFilter) -> Query<'e> {
@@ -85,6 +97,20 @@ pub(crate) async fn update(
         .bind(status)
         .bind(provider_instance_id.to_owned())
         .bind(ip_address.to_owned())
+        .bind(at)
+        .execute_one()
+        .await
+}
+
+/// Writes how a server that this transaction holds is.
+///
+/// # Errors
+/// When it is gone.
+pub(crate) async fn set_status(tx: &mut Tx, at: Timestamp, instance: &Instance, status: InstanceStatus) -> Result<()> {
+    tx.q("UPDATE instances SET status = $3, updated_at = $4 WHERE id = $1 AND customer_id = $2")
+        .bind(instance.id)
+        .bind(instance.customer_id)
+        .bind(status)
         .bind(at)
         .execute_one()
         .await

@@ -112,6 +112,13 @@ impl Interface {
         Kind::from_db(&self.plugin_type)
     }
 
+    /// Whether a setting has this name, be it filled or not.
+    #[must_use]
+    pub fn has_setting(&self, name: &str) -> bool {
+        self.config.get(name).is_some()
+            || self.config_schema.pointer("/properties").is_some_and(|known| known.get(name).is_some())
+    }
+
     /// The settings with every secret replaced by a mask.
     #[must_use]
     pub fn masked_config(&self) -> Value {

@@ -8,10 +8,12 @@ mod gateway;
 mod pay;
 mod refund;
 mod settle;
+mod terminate;
 
 pub use self::{
     gateway::{Target, start},
     pay::{order_and_pay, pay_order},
     refund::cancel_and_refund,
     settle::confirm,
+    terminate::terminate,
 };

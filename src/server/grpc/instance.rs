@@ -6,14 +6,19 @@ use super::{
     Api,
     convert::{given, given_id, page, page_request},
     proto::instance::{
-        GetInstanceRequest, GetInstanceResponse, InstanceInfo, ListInstancesRequest, ListInstancesResponse,
-        instance_service_server::InstanceService,
+        ExecuteInstanceActionRequest, ExecuteInstanceActionResponse, GetInstanceRequest, GetInstanceResponse,
+        InstanceAction, InstanceDetailField, InstanceDetailSection, InstanceInfo, ListInstancesRequest,
+        ListInstancesResponse, RestartInstanceRequest, RestartInstanceResponse, StartInstanceRequest,
+        StartInstanceResponse, StopInstanceRequest, StopInstanceResponse, TerminateInstanceRequest,
+        TerminateInstanceResponse, instance_service_server::InstanceService,
     },
 };
 use crate::{
     core::{
+        control::{self, Action, DetailField, Section},
         id::Id,
-        instances::{self, Instance, InstanceFilter, InstanceStatus},
+        instances::{self, Instance, InstanceFilter, InstanceStatus, Power},
+        settlement,
     },
     server::auth::actor,
 };
@@ -41,12 +46,89 @@ impl InstanceService for Api {
         request: Request<GetInstanceRequest>,
     ) -> Result<Response<GetInstanceResponse>, Status> {
         let id = Id::parse("id", &request.get_ref().id)?;
-        let instance = instances::get(&self.app, &actor(&request), id).await?;
+        let found = control::describe(&self.app, &actor(&request), id).await?;
         Ok(Response::new(GetInstanceResponse {
-            instance: Some(instance_info(instance)),
-            sections: Vec::new(),
-            actions: Vec::new(),
+            instance: Some(instance_info(found.instance)),
+            sections: found.sections.into_iter().map(section).collect(),
+            actions: found.actions.into_iter().map(action).collect(),
         }))
+    }
+
+    async fn start_instance(
+        &self,
+        request: Request<StartInstanceRequest>,
+    ) -> Result<Response<StartInstanceResponse>, Status> {
+        let id = Id::parse("id", &request.get_ref().id)?;
+        let instance = control::switch(&self.app, &actor(&request), id, Power::Start).await?;
+        Ok(Response::new(StartInstanceResponse { instance: Some(instance_info(instance)) }))
+    }
+
+    async fn stop_instance(
+        &self,
+        request: Request<StopInstanceRequest>,
+    ) -> Result<Response<StopInstanceResponse>, Status> {
+        let id = Id::parse("id", &request.get_ref().id)?;
+        let instance = control::switch(&self.app, &actor(&request), id, Power::Stop).await?;
+        Ok(Response::new(StopInstanceResponse { instance: Some(instance_info(instance)) }))
+    }
+
+    async fn restart_instance(
+        &self,
+        request: Request<RestartInstanceRequest>,
+    ) -> Result<Response<RestartInstanceResponse>, Status> {
+        let id = Id::parse("id", &request.get_ref().id)?;
+        let instance = control::switch(&self.app, &actor(&request), id, Power::Restart).await?;
+        Ok(Response::new(RestartInstanceResponse { instance: Some(instance_info(instance)) }))
+    }
+
+    async fn terminate_instance(
+        &self,
+        request: Request<TerminateInstanceRequest>,
+    ) -> Result<Response<TerminateInstanceResponse>, Status> {
+        let id = Id::parse("id", &request.get_ref().id)?;
+        settlement::terminate(&self.app, &actor(&request), id).await?;
+        Ok(Response::new(TerminateInstanceResponse {}))
+    }
+
+    async fn execute_instance_action(
+        &self,
+        request: Request<ExecuteInstanceActionRequest>,
+    ) -> Result<Response<ExecuteInstanceActionResponse>, Status> {
+        let (actor, request) = (actor(&request), request.into_inner());
+        let id = Id::parse("id", &request.id)?;
+        let answer = control::act(&self.app, &actor, id, &request.action, &request.params_json).await?;
+        Ok(Response::new(ExecuteInstanceActionResponse {
+            success: answer.success,
+            message: answer.message,
+            data: answer.data,
+        }))
+    }
+}
+
+fn section(section: Section) -> InstanceDetailSection {
+    let field = |field: DetailField| InstanceDetailField {
+        key: field.key,
+        value: field.value,
+        value_type: field.value_type.to_string(),
+    };
+    InstanceDetailSection {
+        title: section.title,
+        fields: section.fields.into_iter().map(field).collect(),
+        content_html: section.content_html,
+        kind: section.kind,
+        order: section.order,
+        iframe_url: section.iframe_url,
+        data_json: section.data_json,
+    }
+}
+
+fn action(action: Action) -> InstanceAction {
+    InstanceAction {
+        id: action.id,
+        label: action.label,
+        style: action.style.to_string(),
+        confirmation: action.confirmation,
+        enabled: action.enabled,
     }
 }
 

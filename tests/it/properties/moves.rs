@@ -1,4 +1,4 @@
-//! Random sequences of what people do with orders, payments, invoices, balances and tickets. After each step all states
+//! Random sequences of what people do with orders, servers, payments, invoices, balances and tickets. After each step all states
 //! are where the contract's tables allow, and the money adds up.
 
 mod laws;
@@ -12,10 +12,11 @@ use proptest::{
 };
 use rustbill::core::{
     actor::Actor,
-    balance,
+    balance, control,
     customers::Customer,
     error::{Kind, Result},
     id::Id,
+    instances::Power,
     invoices::{self, NewInvoice, NewItem},
     money::Money,
     orders,
@@ -86,6 +87,8 @@ moves! {
     reply => |s, p| async { tickets::reply(&s.world.app, s.actor(p), &s.reply(p).await).await };
     answer => |s, p| async { tickets::reply(&s.world.app, &s.world.admin, &s.reply(p).await).await };
     move_a_ticket => |s, p| async { tickets::update(&s.world.app, &s.world.admin, s.ticket(p).await, &p.ticket_update()).await };
+    switch_a_server => |s, p| async { control::switch(&s.world.app, s.actor(p), s.instance(p).await, p.power()).await };
+    end_a_server => |s, p| async { settlement::terminate(&s.world.app, s.actor(p), s.instance(p).await).await };
     deliver => |s, _p| s.deliver();
 }
 
@@ -96,6 +99,10 @@ impl Pick {
 
     fn signed(self) -> Money {
         if self.choice.is_multiple_of(3) { self.amount().negated() } else { self.amount() }
+    }
+
+    fn power(self) -> Power {
+        Power::ALL[usize::from(self.choice) % Power::ALL.len()]
     }
 
     fn ticket_update(self) -> TicketUpdate {
@@ -135,6 +142,10 @@ impl Shop<'_> {
 
     async fn invoice(&self, pick: Pick) -> Id {
         self.one_of("SELECT id FROM invoices WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
+    }
+
+    async fn instance(&self, pick: Pick) -> Id {
+        self.one_of("SELECT id FROM instances WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
     }
 
     async fn ticket(&self, pick: Pick) -> Id {
@@ -212,10 +223,12 @@ on_both! {
     async fn whatever_is_done_states_and_money_stay_right(world: World) {
         world.write_plugin("gateway-friendly.rn", include_str!("../scripts/gateway-friendly.rn"));
         let gateway = world.interface("gateway-friendly.rn", serde_json::json!({})).await;
-        let product = world.product(&world.instant_provider().await).await;
+        world.write_plugin("provider-powered.rn", include_str!("../scripts/provider-powered.rn"));
+        let product = world.product(&world.interface("provider-powered.rn", serde_json::json!({})).await).await;
         let pick = (any::<u8>(), any::<u8>(), 0_u16..6000).prop_map(|(which, choice, cents)| Pick { which, choice, cents });
-        let strategy = vec((0..MOVES.len(), pick), 1..40);
-        let count = if world.db().is_postgres() { 15 } else { 50 };
+        // Some moves need three others before them: the more there are, the longer the sequences.
+        let strategy = vec((0..MOVES.len(), pick), 1..MOVES.len() * 4);
+        let count = if world.db().is_postgres() { 20 } else { 50 };
         let accepted = Accepted::default();
         let result = check(count, &strategy, async |steps| {
             let mut customers = Vec::new();
@@ -227,6 +240,13 @@ on_both! {
             }
             let customers = customers.try_into().unwrap_or_else(|_| panic!("there are two"));
             let shop = Shop { world: &world, product: &product, gateway: &gateway, customers };
+            // Each has a server from the start: few sequences come as far as that by themselves.
+            for (customer, actor) in &shop.customers {
+                world.top_up(customer.id, "29.00").await;
+                let order = world.order(customer, &product).await;
+                settlement::pay_order(&world.app, actor, order.id, None).await.unwrap();
+            }
+            shop.deliver().await.unwrap();
             play(&shop, steps, &accepted).await
         });
         if let Err(failure) = result {

@@ -27,14 +27,22 @@ const TICKETS: Table = &[
     ("processing", &["resolved", "closed"]),
     ("resolved", &["processing", "closed"]),
 ];
+const INSTANCES: Table = &[
+    ("provisioning", &["running", "stopped", "error", "terminated"]),
+    ("running", &["stopped", "suspended", "terminated"]),
+    ("stopped", &["running", "suspended", "terminated"]),
+    ("suspended", &["running", "stopped", "terminated"]),
+];
 
 /// The states from which a thing may come into being.
-const FIRST: [(&str, &[&str]); 4] = [
+const FIRST: [(&str, &[&str]); 5] = [
     ("orders", &["pending"]),
     // A payment from the balance is made at once; one whose gateway fails is failed at once.
     ("payments", &["pending", "success", "failed"]),
     ("invoices", &["draft", "issued", "paid"]),
     ("tickets", &["pending"]),
+    // The worker makes it in the step that looks for it.
+    ("instances", &["provisioning", "running", "error"]),
 ];
 
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
@@ -42,6 +50,13 @@ struct OrderRow {
     id: Id,
     status: String,
     total_amount: Money,
+}
+
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+struct InstanceRow {
+    id: Id,
+    order_id: Id,
+    status: String,
 }
 
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
@@ -80,6 +95,7 @@ pub(super) struct Snapshot {
     payments: Vec<PaymentRow>,
     invoices: Vec<InvoiceRow>,
     tickets: Vec<(Id, String)>,
+    instances: Vec<InstanceRow>,
     ledger: Vec<LedgerRow>,
     balances: Vec<(Id, Money)>,
 }
@@ -107,6 +123,7 @@ impl Snapshot {
                 "customer_id"
             ),
             tickets: rows!("id, status", "tickets", "customer_id"),
+            instances: rows!("id, order_id, status", "instances", "customer_id"),
             ledger: rows!(
                 "id, customer_id, amount, balance_before, balance_after",
                 "balance_transactions",
@@ -116,12 +133,13 @@ impl Snapshot {
         }
     }
 
-    fn states(&self) -> [(&'static str, Table, BTreeMap<Id, &str>); 4] {
+    fn states(&self) -> [(&'static str, Table, BTreeMap<Id, &str>); 5] {
         [
             ("orders", ORDERS, self.orders.iter().map(|row| (row.id, row.status.as_str())).collect()),
             ("payments", PAYMENTS, self.payments.iter().map(|row| (row.id, row.status.as_str())).collect()),
             ("invoices", INVOICES, self.invoices.iter().map(|row| (row.id, row.status.as_str())).collect()),
             ("tickets", TICKETS, self.tickets.iter().map(|(id, status)| (*id, status.as_str())).collect()),
+            ("instances", INSTANCES, self.instances.iter().map(|row| (row.id, row.status.as_str())).collect()),
         ]
     }
 
