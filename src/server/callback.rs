@@ -52,8 +52,7 @@ async fn handle(app: &App, actor: &Actor, gateway: &str, query: &str, body: &[u8
     let gateway = Id::parse("gateway_interface_id", gateway)?;
     let body = std::str::from_utf8(body)
         .map_err(|_| Error::invalid("payment.payload", "the body is no UTF-8 text, expected a form or JSON"))?;
-    let notice =
-        if body.is_empty() { Notice { payload: query, query: "" } } else { Notice { payload: body, query } };
+    let notice = if body.is_empty() { Notice { payload: query, query: "" } } else { Notice { payload: body, query } };
     let answer = settlement::handle_callback(app, actor, gateway, notice).await?;
     let reply = answer.reply.clone();
     match answer.payment() {

@@ -10,9 +10,7 @@ use rustbill::{
         plugins::{self, Interface},
         settlement::{self, Notice},
     },
-    server::grpc::protocol::rustbill::payment::{
-        PaymentCallbackRequest, payment_service_client::PaymentServiceClient,
-    },
+    server::grpc::protocol::rustbill::payment::{PaymentCallbackRequest, payment_service_client::PaymentServiceClient},
 };
 use serde_json::json;
 use tonic::Code;

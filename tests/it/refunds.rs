@@ -50,7 +50,8 @@ impl World {
         if gateway.is_none() {
             self.top_up(customer.id, "29.00").await;
         }
-        let payment = settlement::pay_order(&self.app, &self.admin, order.id, gateway.map(|gateway| gateway.id)).await.unwrap();
+        let payment =
+            settlement::pay_order(&self.app, &self.admin, order.id, gateway.map(|gateway| gateway.id)).await.unwrap();
         match gateway {
             Some(_) => settlement::confirm(&self.app, &self.admin, payment.id, "tx", "").await.unwrap(),
             None => payment,

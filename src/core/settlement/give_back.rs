@@ -96,7 +96,8 @@ pub async fn refund(app: &App, actor: &Actor, payment_id: Id, amount: Option<Mon
 /// NotFound; `order.wrong_state` for an order that can't be refunded; as [`refund`].
 pub async fn refund_order(app: &App, actor: &Actor, order_id: Id) -> Result<Payment> {
     actor.require(Permission::Admin)?;
-    let order = orders::store::find(&app.database, order_id).await?.ok_or_else(|| Error::not_found("order", order_id))?;
+    let order =
+        orders::store::find(&app.database, order_id).await?.ok_or_else(|| Error::not_found("order", order_id))?;
     order.status.check_move(OrderStatus::Refunded)?;
     let payment = payments::store::successful_of_order(&app.database, order_id).await?;
     let payment = payment.ok_or_else(|| {
@@ -202,7 +203,10 @@ fn over_refund(payment: &Payment, amount: Money, left: Money, open: Money) -> Er
     let reserved = if open.is_zero() { String::new() } else { format!(" ({open} is being given back just now)") };
     Error::invalid(
         "payment.over_refund",
-        format!("`amount` is `{amount}`, expected more than 0.00 and at most the {left} that is left of the payment `{}`{reserved}", payment.id),
+        format!(
+            "`amount` is `{amount}`, expected more than 0.00 and at most the {left} that is left of the payment `{}`{reserved}",
+            payment.id
+        ),
     )
 }
 
@@ -308,7 +312,9 @@ async fn ask(app: &App, interface: &Interface, payment: &Payment, refund: &Refun
     let unclear = |what: &str| Error::internal(FAILED, format!("`{}` {what}", interface.display_name));
     match Report::read(&answer).map(|report| report.standing) {
         Some(Standing::Success | Standing::Refunded | Standing::Duplicate) => Ok(()),
-        Some(Standing::Failed) => Err(Error::internal(REFUSED, format!("`{}` answered: failed", interface.display_name))),
+        Some(Standing::Failed) => {
+            Err(Error::internal(REFUSED, format!("`{}` answered: failed", interface.display_name)))
+        }
         Some(Standing::Pending) => Err(unclear("has not finished the refund yet")),
         None => Err(unclear("did not say how the refund stands")),
     }

@@ -19,9 +19,10 @@ use rustbill::core::{
     invoices::{self, NewInvoice, NewItem},
     money::Money,
     orders,
+    payments::Payment,
     plugins::Interface,
     products::Product,
-    settlement::{self, Target},
+    settlement::{self, Notice, Target},
     tickets::{self, NewReply, NewTicket, TicketStatus, TicketUpdate},
     worker,
 };
@@ -79,6 +80,10 @@ moves! {
     pay_an_invoice => |s, p| async { settlement::start(&s.world.app, s.actor(p), Target::Invoice(s.invoice(p).await), s.gateway.id, "").await };
     recharge => |s, p| settlement::start(&s.world.app, s.actor(p), Target::Recharge { customer_id: None, amount: p.amount() }, s.gateway.id, "");
     confirm => |s, p| async { settlement::confirm(&s.world.app, &s.world.admin, s.payment(p).await, "", "").await };
+    callback => |s, p| async { s.notice(s.payment(p).await).await };
+    refund_partial => |s, p| async { settlement::refund(&s.world.app, &s.world.admin, s.payment(p).await, Some(p.amount())).await };
+    refund_full => |s, p| async { settlement::refund(&s.world.app, &s.world.admin, s.payment(p).await, None).await };
+    refund_order => |s, p| async { settlement::refund_order(&s.world.app, &s.world.admin, s.running(p).await).await };
     adjust => |s, p| balance::adjust(&s.world.app, &s.world.admin, s.customer(p).id, p.signed(), "A correction");
     draft => |s, p| async { invoices::create(&s.world.app, &s.world.admin, &s.draft(p)).await };
     issue => |s, p| async { invoices::issue(&s.world.app, &s.world.admin, s.invoice(p).await).await };
@@ -129,6 +134,15 @@ impl Shop<'_> {
         self.one_of("SELECT id FROM orders WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
     }
 
+    /// Mostly an order that was paid: of all orders few are.
+    async fn running(&self, pick: Pick) -> Id {
+        if pick.cents.is_multiple_of(4) {
+            return self.order(pick).await;
+        }
+        let sql = "SELECT id FROM orders WHERE customer_id IN ($1, $2) AND status IN ('paid', 'active') ORDER BY id";
+        self.one_of(sql, pick).await
+    }
+
     async fn payment(&self, pick: Pick) -> Id {
         self.one_of("SELECT id FROM payments WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
     }
@@ -147,6 +161,14 @@ impl Shop<'_> {
             content: "Hello".to_owned(),
             is_internal: pick.cents.is_multiple_of(5),
         }
+    }
+
+    /// The gateway says that a payment succeeded.
+    async fn notice(&self, payment: Id) -> Result<Payment> {
+        let payload = format!("payment_id={payment}&sign=right");
+        let notice = Notice { payload: &payload, query: "" };
+        let stranger = Actor::anonymous("192.0.2.9");
+        settlement::handle_callback(&self.world.app, &stranger, self.gateway.id, notice).await?.payment()
     }
 
     fn draft(&self, pick: Pick) -> NewInvoice {
@@ -214,7 +236,7 @@ on_both! {
         let gateway = world.interface("gateway-friendly.rn", serde_json::json!({})).await;
         let product = world.product(&world.instant_provider().await).await;
         let pick = (any::<u8>(), any::<u8>(), 0_u16..6000).prop_map(|(which, choice, cents)| Pick { which, choice, cents });
-        let strategy = vec((0..MOVES.len(), pick), 1..40);
+        let strategy = vec((0..MOVES.len(), pick), 1..70);
         let count = if world.db().is_postgres() { 15 } else { 50 };
         let accepted = Accepted::default();
         let result = check(count, &strategy, async |steps| {
