@@ -107,7 +107,7 @@ on_both! {
             is(&tell_raw(&world, &gateway, payload).await.unwrap_err(), Kind::InvalidArgument, "payment.signature");
         }
         is(&tell_raw(&world, &gateway, &"x".repeat(settlement::PAYLOAD_MAX + 1)).await.unwrap_err(), Kind::InvalidArgument, "payment.payload");
-        let many: String = (0..300).map(|n| format!("f{n}=1&")).collect();
+        let many = (0..300).map(|n| format!("f{n}=1")).collect::<Vec<_>>().join("&");
         is(&tell_raw(&world, &gateway, &many).await.unwrap_err(), Kind::InvalidArgument, "payment.payload");
 
         let wrong_amount = Said { total: "29.01".to_owned(), ..good.clone() };

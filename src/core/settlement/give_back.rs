@@ -37,14 +37,14 @@ const NOTE_MAX: usize = 300;
 /// What reserving a refund led to.
 enum Reserved {
     /// All is done.
-    Done(Payment),
+    Done(Box<Payment>),
     /// The gateway is to be asked, by whoever holds this claim.
     AtGateway(Claim),
 }
 
 /// How a refund through a gateway ended.
 enum End {
-    Given(Payment),
+    Given(Box<Payment>),
     Refused(Error),
 }
 
@@ -63,7 +63,7 @@ pub async fn refund(app: &App, actor: &Actor, payment_id: Id, amount: Option<Mon
     let reserved = app.database.retry(|| reserve(app, actor, payment_id, amount)).await?;
     app.wake.notify_one();
     let claim = match reserved {
-        Reserved::Done(payment) => return Ok(payment),
+        Reserved::Done(payment) => return Ok(*payment),
         Reserved::AtGateway(claim) => claim,
     };
     let end = tokio::select! {
@@ -72,7 +72,7 @@ pub async fn refund(app: &App, actor: &Actor, payment_id: Id, amount: Option<Mon
     };
     app.wake.notify_one();
     match end {
-        Ok(End::Given(payment)) => Ok(payment),
+        Ok(End::Given(payment)) => Ok(*payment),
         Ok(End::Refused(error)) => Err(error),
         Err(cause) => {
             tracing::error!(payment = %payment_id, %cause, "it is not known whether a refund left; the gateway is asked again");
@@ -196,7 +196,7 @@ async fn reserve(app: &App, actor: &Actor, payment_id: Id, amount: Option<Money>
     let refunded = book(&mut tx, at, &held, refund.amount).await?;
     record(&mut tx, at, actor, "payment.refund", &refund).await?;
     tx.commit().await?;
-    Ok(Reserved::Done(refunded))
+    Ok(Reserved::Done(Box::new(refunded)))
 }
 
 fn over_refund(payment: &Payment, amount: Money, left: Money, open: Money) -> Error {
@@ -270,13 +270,13 @@ async fn carry_out(app: &App, actor: &Actor, claim: &Claim) -> Result<End> {
     match ask(app, &interface, &payment, &refund).await {
         Ok(()) => {
             let (payment, _) = app.database.retry(|| end(app, actor, claim, RefundStatus::Success, "")).await?;
-            Ok(End::Given(payment))
+            Ok(End::Given(Box::new(payment)))
         }
         Err(error) if error.code() == REFUSED => {
             let note = text::shown(&error.public_message(), NOTE_MAX);
             let (payment, status) = app.database.retry(|| end(app, actor, claim, RefundStatus::Failed, &note)).await?;
             if status == RefundStatus::Success {
-                return Ok(End::Given(payment));
+                return Ok(End::Given(Box::new(payment)));
             }
             let name = &interface.display_name;
             let told = Error::internal("payment.gateway", format!("the gateway `{name}` refused the refund"))
