@@ -1,4 +1,6 @@
-//! `rustbill payment`: what was paid, and what an administrator confirms.
+//! `rustbill payment`: what was paid, what an administrator confirms, and what is given back.
+
+use std::io::IsTerminal as _;
 
 use clap::{Args, Subcommand};
 
@@ -8,18 +10,20 @@ use super::{
     show::{self, fields, page},
 };
 use crate::core::{
-    error::Result,
+    error::{Error, Result},
     id::Id,
+    money::{Money, Sign},
     payments::{self, Payment, PaymentFilter, PaymentStatus},
     settlement,
 };
 
-/// Look at payments and confirm those that no gateway reports
+/// Look at payments, confirm those that no gateway reports, give money back
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   rustbill payment list --status pending
-  rustbill payment confirm 0190a5b0-7c1e-7000-8000-000000000001 --transaction 2026-01-31/17")]
+  rustbill payment confirm 0190a5b0-7c1e-7000-8000-000000000001 --transaction 2026-01-31/17
+  rustbill payment refund 0190a5b0-7c1e-7000-8000-000000000001 --amount 10.00")]
 pub(super) enum PaymentCommand {
     List(List),
     /// Show one payment
@@ -29,6 +33,30 @@ pub(super) enum PaymentCommand {
         id: String,
     },
     Confirm(Confirm),
+    /// Ask the gateway of a payment how it stands, and book what it says
+    #[command(after_help = "Examples:\n  rustbill payment query 0190a5b0-7c1e-7000-8000-000000000001")]
+    Query {
+        /// The payment
+        id: String,
+    },
+    Refund(Refund),
+}
+
+/// Give the money of a payment back: to the balance, or through the gateway that it came by
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill payment refund 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill payment refund 0190a5b0-7c1e-7000-8000-000000000001 --amount 10.00 --yes")]
+pub(super) struct Refund {
+    /// The payment
+    id: String,
+    /// How much; all that is left unless given, which also ends the order and its server
+    #[arg(long, value_name = "AMOUNT")]
+    amount: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
 }
 
 /// List payments, newest first
@@ -87,8 +115,43 @@ impl PaymentCommand {
                 let app = context.app().await?;
                 print(context, &settlement::confirm(app, &context.actor, id, &transaction, &note).await?)
             }
+            Self::Query { id } => {
+                let id = Id::parse("id", &id)?;
+                print(context, &settlement::query(context.app().await?, &context.actor, id).await?)
+            }
+            Self::Refund(refund) => refund.run(context).await,
         }
     }
+}
+
+impl Refund {
+    async fn run(self, context: &Context) -> Result<()> {
+        let id = Id::parse("id", &self.id)?;
+        let amount = self.amount.as_deref().map(|text| Money::parse("amount", text, Sign::Positive)).transpose()?;
+        let app = context.app().await?;
+        if !self.yes {
+            let payment = payments::get(app, &context.actor, id).await?;
+            let what = match amount {
+                Some(amount) => amount.to_string(),
+                None => format!("what is left of {}", payment.amount),
+            };
+            ask(&format!("Refund {what} {} of payment {id}?", payment.currency))?;
+        }
+        print(context, &settlement::refund(app, &context.actor, id, amount).await?)
+    }
+}
+
+/// Money does not leave by a slip of the hand.
+fn ask(question: &str) -> Result<()> {
+    let answer = if std::io::stdin().is_terminal() {
+        dialoguer::Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false)
+    } else {
+        false
+    };
+    if answer {
+        return Ok(());
+    }
+    Err(Error::invalid("cli.unconfirmed", "the refund was not confirmed").hint("add `--yes` where nobody can be asked"))
 }
 
 impl List {

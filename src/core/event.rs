@@ -15,6 +15,8 @@ text_enum! {
         OrderCancelled = "order_cancelled",
         /// An order that had, or may have, a server came to its end; the worker gives the server back. Nobody is told.
         OrderEnded = "order_ended",
+        /// A refund was reserved and its gateway is to be asked, again if need be. Nobody is told.
+        RefundRequested = "refund_requested",
         /// A server was given back to its provider.
         InstanceTerminated = "instance_terminated",
         /// A ticket got another assignee.

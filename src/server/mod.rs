@@ -1,4 +1,4 @@
-//! The network's side: one port for gRPC (h2c), gRPC-Web, reflection, `/health` and `/ready`.
+//! The network's side: one port for gRPC (h2c), gRPC-Web, reflection, `/callback`, `/health` and `/ready`.
 //!
 //! A gRPC request passes, from outside in:
 //!
@@ -9,11 +9,13 @@
 //! | `idempotency.rs` | answers a call that was made before as it was answered then |
 //! | `grpc/mod.rs` | says which RPC is not built, when it is not |
 //! | `grpc/<service>.rs` | decode, call an operation of the core, encode |
+//! | `callback.rs` | the same for gateways, which speak plain HTTP |
 //!
 //! The layers leave an [`crate::core::actor::Actor`] in the request (`auth.rs`). What nobody knows ends in
 //! `web_fallback.rs`. Errors become statuses in `status.rs` only.
 
 pub mod auth;
+mod callback;
 mod frame;
 pub mod grpc;
 mod idempotency;

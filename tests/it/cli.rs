@@ -137,12 +137,26 @@ fn a_bank_transfer_is_confirmed() {
     assert!(ok(home, &place).contains("Payment:"));
     let recharge = json_of(home, &["balance", "recharge", &customer, "--amount", "10", "--gateway", &bank]);
     assert_eq!((&recharge["purpose"], &recharge["status"]), (&json!("recharge"), &json!("pending")));
+    assert_eq!(json_of(home, &["payment", "query", &id(&recharge)])["status"], "pending", "a bank can't be asked");
     json_of(home, &["payment", "confirm", &id(&recharge)]);
     json_of(home, &["balance", "adjust", &customer, "--amount=-2.50"]);
     assert_eq!(json_of(home, &["balance", "show", &customer])["balance"], "7.50");
     assert_eq!(json_of(home, &["balance", "list", &customer, "--type", "recharge"])["items"][0]["amount"], "10.00");
     fails(home, &["balance", "show", UNKNOWN], 3);
     fails(home, &["balance", "recharge", &customer, "--amount=-1", "--gateway", &bank], 2);
+
+    // Money leaves when somebody says so.
+    let recharge = id(&recharge);
+    assert!(fails(home, &["payment", "refund", &recharge], 2).contains("--yes"));
+    let given = json_of(home, &["payment", "refund", &recharge, "--amount", "4", "--yes"]);
+    assert_eq!((&given["refunded_amount"], &given["status"]), (&json!("4.00"), &json!("success")));
+    assert!(fails(home, &["payment", "refund", &recharge, "--amount", "6.01", "--yes"], 2).contains("6.00"));
+    assert!(fails(home, &["payment", "refund", &recharge, "--yes"], 2).contains("balance of 3.50"));
+    json_of(home, &["balance", "adjust", &customer, "--amount", "2.50"]);
+    assert_eq!(json_of(home, &["payment", "refund", &recharge, "--yes"])["status"], "refunded");
+    assert_eq!(json_of(home, &["balance", "show", &customer])["balance"], "0.00");
+    fails(home, &["payment", "refund", UNKNOWN, "--yes"], 3);
+    fails(home, &["payment", "query", UNKNOWN], 3);
     let payment = id(&placed["payment"]);
     let booked = json_of(home, &["payment", "confirm", &payment, "--transaction", "17", "--note", "seen"]);
     assert_eq!((&booked["status"], &booked["gateway_tx_id"]), (&json!("success"), &json!("17")));

@@ -71,7 +71,7 @@ pub async fn has_listener(app: &App, event: EventType) -> Result<bool> {
 pub(super) fn hears(answer: &Value, event: EventType) -> bool {
     let names: Vec<&str> = answer.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if names.is_empty() {
-        return !matches!(event, EventType::VerificationCode | EventType::OrderEnded);
+        return !matches!(event, EventType::VerificationCode | EventType::OrderEnded | EventType::RefundRequested);
     }
     names.iter().any(|name| EventType::from_plugin_name(name) == Some(event))
 }

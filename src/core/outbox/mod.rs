@@ -5,6 +5,7 @@
 //! takes over; whoever comes too late finds its claim gone and must not commit. Events with the same subject are
 //! handled one after the other, in the order of their identifiers.
 
+mod lease;
 mod store;
 
 use std::time::Duration;
@@ -12,7 +13,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-pub use self::store::{claim, enqueue, finish, give_up, has_due, has_open, release_all, renew, retry_later};
+pub use self::{
+    lease::keep,
+    store::{claim, enqueue, enqueue_claimed, finish, give_up, has_due, has_open, release_all, renew, retry_later},
+};
 use crate::core::{event::EventType, id::Id};
 
 /// How long a claim lasts unless it is renewed.

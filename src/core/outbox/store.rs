@@ -32,6 +32,37 @@ pub async fn enqueue(tx: &mut Tx, at: Timestamp, event: NewEvent) -> Result<Id> 
     Ok(id)
 }
 
+/// Writes an event that its writer handles itself, right after the commit: the claim is the writer's. If it dies, a worker
+/// takes the event over like any other.
+///
+/// # Errors
+/// When the database refuses it.
+pub async fn enqueue_claimed(tx: &mut Tx, at: Timestamp, event: NewEvent) -> Result<Claim> {
+    let claim = Claim {
+        id: enqueue(tx, at, event.clone()).await?,
+        event_type: event.event_type,
+        subject_id: event.subject_id,
+        order_id: event.order_id,
+        payload: event.payload,
+        attempt: 1,
+        failures: 0,
+        worker: Id::generate(),
+    };
+    mark_claimed(tx, at, claim.id, claim.attempt, claim.worker).await?;
+    Ok(claim)
+}
+
+async fn mark_claimed(tx: &mut Tx, at: Timestamp, event: Id, attempt: i64, worker: Id) -> Result<()> {
+    tx.q("UPDATE event_queue SET status = 'processing', attempts = $2, claimed_by = $3, claimed_until = $4, updated_at = $5 WHERE id = $1")
+        .bind(event)
+        .bind(attempt)
+        .bind(worker)
+        .bind(at.plus(LEASE))
+        .bind(at)
+        .execute_one()
+        .await
+}
+
 #[derive(sqlx::FromRow)]
 struct EventRow {
     id: Id,
@@ -69,14 +100,7 @@ pub async fn claim(tx: &mut Tx, at: Timestamp, worker: Id, limit: i64) -> Result
             continue;
         };
         let attempt = row.attempts + 1;
-        tx.q("UPDATE event_queue SET status = 'processing', attempts = $2, claimed_by = $3, claimed_until = $4, updated_at = $5 WHERE id = $1")
-            .bind(row.id)
-            .bind(attempt)
-            .bind(worker)
-            .bind(at.plus(LEASE))
-            .bind(at)
-            .execute_one()
-            .await?;
+        mark_claimed(tx, at, row.id, attempt, worker).await?;
         claims.push(Claim {
             id: row.id,
             event_type,

@@ -3,9 +3,11 @@
 
 mod model;
 mod operations;
+pub(crate) mod refund_store;
 pub(crate) mod store;
+pub(crate) mod transaction_store;
 
 pub use self::{
-    model::{Method, Payment, PaymentStatus, Purpose},
+    model::{Method, Payment, PaymentStatus, Purpose, Refund, RefundStatus},
     operations::{PaymentFilter, get, list},
 };

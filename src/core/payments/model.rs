@@ -54,6 +54,39 @@ crate::text_enum! {
     }
 }
 
+crate::text_enum! {
+    /// How far a refund got.
+    RefundStatus, "refund status" {
+        /// Reserved; whether the money left is not known yet.
+        Pending = "pending",
+        /// The money is with the payer.
+        Success = "success",
+        /// The money stayed here, and can be given back another time.
+        Failed = "failed",
+    }
+}
+
+/// A part of a payment that is given back.
+#[derive(Clone, Debug, serde::Serialize, sqlx::FromRow)]
+pub struct Refund {
+    /// The identifier; gateways know a repeated request by it.
+    pub id: Id,
+    /// Who paid.
+    pub customer_id: Id,
+    /// The payment.
+    pub payment_id: Id,
+    /// How much.
+    pub amount: Money,
+    /// How far it got.
+    pub status: RefundStatus,
+    /// Why it is so.
+    pub note: String,
+    /// When it was reserved.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
 /// A payment.
 #[derive(Clone, Debug, serde::Serialize, sqlx::FromRow)]
 pub struct Payment {

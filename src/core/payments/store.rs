@@ -90,13 +90,13 @@ pub(crate) async fn insert(tx: &mut Tx, payment: &Payment) -> Result<()> {
         .await
 }
 
-/// Writes what the gateway answered when the payment was begun.
+/// Writes what the gateway answered when the payment was begun. A callback may have settled it meanwhile.
 ///
 /// # Errors
-/// When the payment is not pending any more.
+/// When the payment is gone.
 pub(crate) async fn set_gateway_answer(tx: &mut Tx, at: Timestamp, payment: &Payment) -> Result<()> {
     tx.q("UPDATE payments SET gateway_payment_id = $2, payment_url = $3, qr_code = $4, instructions = $5, updated_at = $6 \
-          WHERE id = $1 AND status = 'pending'")
+          WHERE id = $1")
         .bind(payment.id)
         .bind(payment.gateway_payment_id.clone())
         .bind(payment.payment_url.clone())

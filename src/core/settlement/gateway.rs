@@ -160,7 +160,7 @@ async fn record(tx: &mut Tx, at: Timestamp, actor: &Actor, action: &'static str,
     .await
 }
 
-/// Writes what the gateway answered. A callback may have come first; then the payment keeps what it has. An order that
+/// Writes what the gateway answered. A callback may have come first; then the payment keeps its state. An order that
 /// was paid or ended meanwhile takes no payment any more, and nobody is told to send money for it.
 async fn keep_answer(app: &App, actor: &Actor, payment: &Payment, answer: &Value) -> Result<Payment> {
     let field = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -180,7 +180,17 @@ async fn keep_answer(app: &App, actor: &Actor, payment: &Payment, answer: &Value
     };
     let current = payments::store::lock(&mut tx, payment.id).await?;
     if current.status != PaymentStatus::Pending {
-        return Ok(current);
+        let named = Payment {
+            gateway_payment_id: payment.gateway_payment_id,
+            payment_url: payment.payment_url,
+            qr_code: payment.qr_code,
+            instructions: payment.instructions,
+            updated_at: at,
+            ..current
+        };
+        payments::store::set_gateway_answer(&mut tx, at, &named).await?;
+        tx.commit().await?;
+        return Ok(named);
     }
     if let Some(order) = &order {
         if let Err(too_late) = order.status.check_move(OrderStatus::Paid) {

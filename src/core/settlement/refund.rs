@@ -36,16 +36,20 @@ pub async fn cancel_and_refund(
     let mut returned = Money::ZERO;
     if let Some(payment) = payments::store::successful_of_order(&mut *tx, order.id).await? {
         let payment = payments::store::lock(tx, payment.id).await?;
-        returned = payment.amount.minus(payment.refunded_amount)?;
-        payments::store::set_refunded(tx, at, &payment, payment.amount).await?;
-        let movement = Movement {
-            customer_id: order.customer_id,
-            transaction_type: TransactionType::Refund,
-            amount: returned,
-            reference_id: payment.id.to_string(),
-            description: format!("Order {} was cancelled: {}", order.id, order.product_name),
-        };
-        balance::apply(tx, at, movement).await?;
+        // What a gateway is giving back just now comes from there, or later to the balance if the gateway refuses.
+        let open = payments::refund_store::open_amount(&mut *tx, payment.id).await?;
+        returned = payment.amount.minus(payment.refunded_amount)?.minus(open)?;
+        if !returned.is_zero() || open.is_zero() {
+            payments::store::set_refunded(tx, at, &payment, payment.refunded_amount.plus(returned)?).await?;
+            let movement = Movement {
+                customer_id: order.customer_id,
+                transaction_type: TransactionType::Refund,
+                amount: returned,
+                reference_id: payment.id.to_string(),
+                description: format!("Order {} was cancelled: {}", order.id, order.product_name),
+            };
+            balance::apply(tx, at, movement).await?;
+        }
     }
     orders::store::advance(tx, at, &order, OrderStatus::Cancelled, reason).await?;
     announce(tx, at, order.id, reason, returned).await?;

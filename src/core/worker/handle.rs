@@ -11,6 +11,7 @@ use crate::core::{
     event::EventType,
     notifications,
     outbox::{self, Claim, FAILURES_MAX},
+    settlement,
 };
 
 /// Handles an event to its end: done, put back for later, or given up.
@@ -19,8 +20,7 @@ pub(super) async fn handle(app: &App, claim: &Claim) {
         outcome = AssertUnwindSafe(dispatch(app, claim)).catch_unwind() => outcome.unwrap_or_else(|_| {
             Err(Error::internal("event.panic", "the handler panicked; the log says where"))
         }),
-        // Ends only when the claim is lost; then the other worker finishes and we must not.
-        lost = keep_alive(app, claim) => Err(lost),
+        lost = outbox::keep(&app.database, &app.clock, claim) => Err(lost),
     };
     if let Err(error) = outcome {
         tracing::warn!(event = %claim.id, kind = %claim.event_type, attempt = claim.attempt, %error, "an event could not be handled");
@@ -40,6 +40,7 @@ async fn dispatch(app: &App, claim: &Claim) -> Result<()> {
     match claim.event_type {
         EventType::OrderPaid => provision::provision(app, claim).await,
         EventType::OrderEnded => end::end(app, claim).await,
+        EventType::RefundRequested => settlement::continue_refund(app, claim).await,
         EventType::OrderCreated
         | EventType::OrderProvisioned
         | EventType::OrderCancelled
@@ -66,34 +67,17 @@ pub(super) async fn finish(app: &App, claim: &Claim) -> Result<()> {
     tx.commit().await
 }
 
-/// Renews the claim until it is lost.
-async fn keep_alive(app: &App, claim: &Claim) -> crate::core::error::Error {
-    loop {
-        tokio::time::sleep(outbox::RENEWAL).await;
-        if let Err(error) = renew(app, claim).await {
-            if error.code() == "event.claim_lost" {
-                return error;
-            }
-            tracing::warn!(event = %claim.id, %error, "a claim could not be renewed");
-        }
-    }
-}
-
-async fn renew(app: &App, claim: &Claim) -> Result<()> {
-    let mut tx = app.database.begin().await?;
-    outbox::renew(&mut tx, app.clock.now(), claim).await?;
-    tx.commit().await
-}
-
 /// Puts a failed event back, or aside when it failed too often. What can't be reached now, and a faulty database, is no
-/// failure of the event. An order that is paid is never put aside: its money would be gone without a server.
+/// failure of the event. An order that is paid is never put aside: its money would be gone without a server. Nor is a
+/// refund: whether its money left must be found out.
 async fn set_aside(app: &App, claim: &Claim, error: &Error) -> Result<()> {
     let is_own_fault = error.kind() == Kind::Unavailable || error.code().starts_with("database.");
     let failures = if is_own_fault { claim.failures } else { claim.failures + 1 };
     let problem = error.to_string();
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
-    if failures < FAILURES_MAX || claim.event_type == EventType::OrderPaid && !notifications::is_delivery(claim) {
+    let is_money = matches!(claim.event_type, EventType::OrderPaid | EventType::RefundRequested);
+    if failures < FAILURES_MAX || is_money && !notifications::is_delivery(claim) {
         outbox::retry_later(&mut tx, at, claim, failures, &problem).await?;
     } else {
         outbox::give_up(&mut tx, at, claim, failures, &problem).await?;

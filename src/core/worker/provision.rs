@@ -79,6 +79,11 @@ async fn begin(app: &App, claim: &Claim, order_id: Id) -> Result<Option<Order>> 
     let mut tx = app.database.begin().await?;
     let order = orders::store::lock(&mut tx, order_id).await?;
     match order.status {
+        // All of its money is on its way back: a server would be made for nothing. Either the order ends with the refund,
+        // or the gateway refuses and it goes on from here.
+        OrderStatus::Paid if settlement::is_being_refunded(&mut tx, order_id).await? => {
+            Err(Error::unavailable("order.refunding", format!("the order `{order_id}` is being refunded")))
+        }
         OrderStatus::Paid => {
             orders::store::advance(&mut tx, at, &order, OrderStatus::Provisioning, "").await?;
             let instance = Instance {

@@ -7,16 +7,18 @@ use super::{
     convert::{given, given_id, page, page_request, text},
     proto::payment::{
         ConfirmPaymentRequest, ConfirmPaymentResponse, CreatePaymentRequest, CreatePaymentResponse, GetPaymentRequest,
-        GetPaymentResponse, ListPaymentsRequest, ListPaymentsResponse, PaymentRecord,
-        payment_service_server::PaymentService,
+        GetPaymentResponse, ListPaymentsRequest, ListPaymentsResponse, PaymentCallbackRequest, PaymentCallbackResponse,
+        PaymentRecord, QueryPaymentStatusRequest, QueryPaymentStatusResponse, RefundPaymentRequest,
+        RefundPaymentResponse, payment_service_server::PaymentService,
     },
 };
 use crate::{
     core::{
         error::{Error, Result as CoreResult},
         id::Id,
+        money::{Money, Sign},
         payments::{self, Payment, PaymentFilter, PaymentStatus},
-        settlement::{self, Target},
+        settlement::{self, Notice, Target},
     },
     server::auth::actor,
 };
@@ -62,6 +64,42 @@ impl PaymentService for Api {
         let id = Id::parse("id", &request.get_ref().id)?;
         let payment = payments::get(&self.app, &actor(&request), id).await?;
         Ok(Response::new(GetPaymentResponse { payment: Some(payment_record(payment)) }))
+    }
+
+    async fn query_payment_status(
+        &self,
+        request: Request<QueryPaymentStatusRequest>,
+    ) -> Result<Response<QueryPaymentStatusResponse>, Status> {
+        let id = Id::parse("payment_id", &request.get_ref().payment_id)?;
+        let payment = settlement::query(&self.app, &actor(&request), id).await?;
+        Ok(Response::new(QueryPaymentStatusResponse { payment: Some(payment_record(payment)) }))
+    }
+
+    async fn handle_callback(
+        &self,
+        request: Request<PaymentCallbackRequest>,
+    ) -> Result<Response<PaymentCallbackResponse>, Status> {
+        let actor = actor(&request);
+        let request = request.into_inner();
+        let gateway = Id::parse("gateway_interface_id", &request.gateway_interface_id)?;
+        let notice = Notice { payload: &request.payload, query: "" };
+        let payment = settlement::handle_callback(&self.app, &actor, gateway, notice).await?.payment()?;
+        Ok(Response::new(PaymentCallbackResponse { payment: Some(payment_record(payment)) }))
+    }
+
+    async fn refund_payment(
+        &self,
+        request: Request<RefundPaymentRequest>,
+    ) -> Result<Response<RefundPaymentResponse>, Status> {
+        let actor = actor(&request);
+        let request = request.into_inner();
+        let id = Id::parse("payment_id", &request.payment_id)?;
+        let amount = match request.amount.as_str() {
+            "" => None,
+            amount => Some(Money::parse("amount", amount, Sign::Positive)?),
+        };
+        let payment = settlement::refund(&self.app, &actor, id, amount).await?;
+        Ok(Response::new(RefundPaymentResponse { payment: Some(payment_record(payment)) }))
     }
 
     async fn confirm_payment(

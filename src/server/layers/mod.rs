@@ -35,7 +35,7 @@ use tower::ServiceBuilder;
 
 pub(super) use self::concurrency::{Admission, STREAMING};
 use self::rate_limit::RateLimit;
-use super::web_fallback;
+use super::{callback, web_fallback};
 use crate::core::{app::App, error::Result};
 
 /// The services inside all layers, of which the first is the outermost.
@@ -56,7 +56,7 @@ pub(super) fn stack(app: &App, admission: Admission, services: Router) -> Result
         .layer(from_fn(log_context::name_caller));
     // It answers plain HTTP/1.1 with 400, so it is around those alone who speak gRPC.
     let services = services.layer(GrpcWebLayer::new());
-    Ok(Router::new().merge(services).fallback(web_fallback::unknown).layer(layers))
+    Ok(Router::new().merge(services).merge(callback::routes(app)).fallback(web_fallback::unknown).layer(layers))
 }
 
 #[cfg(test)]

@@ -108,12 +108,14 @@ impl<'a> Shop<'a> {
 
     async fn payment(&self, confirmed: bool) -> Id {
         let (app, admin) = (&self.world.app, &self.world.admin);
-        let order = self.world.order(&self.world.customer().await, &self.product).await;
-        let payment = settlement::pay_order(app, admin, order.id, Some(self.gateway.id)).await.unwrap();
         if confirmed {
+            // A top-up: nothing of an order's that is being provisioned meanwhile can be refunded.
+            let payment = self.world.top_up_at(&self.gateway).await;
             settlement::confirm(app, admin, payment.id, "", "").await.unwrap();
+            return payment.id;
         }
-        payment.id
+        let order = self.world.order(&self.world.customer().await, &self.product).await;
+        settlement::pay_order(app, admin, order.id, Some(self.gateway.id)).await.unwrap().id
     }
 
     /// A code that was sent to the address of the examples.

@@ -20,9 +20,10 @@ use rustbill::core::{
     invoices::{self, NewInvoice, NewItem},
     money::Money,
     orders,
+    payments::Payment,
     plugins::Interface,
     products::Product,
-    settlement::{self, Target},
+    settlement::{self, Notice, Target},
     tickets::{self, NewReply, NewTicket, TicketStatus, TicketUpdate},
     worker,
 };
@@ -80,6 +81,10 @@ moves! {
     pay_an_invoice => |s, p| async { settlement::start(&s.world.app, s.actor(p), Target::Invoice(s.invoice(p).await), s.gateway.id, "").await };
     recharge => |s, p| settlement::start(&s.world.app, s.actor(p), Target::Recharge { customer_id: None, amount: p.amount() }, s.gateway.id, "");
     confirm => |s, p| async { settlement::confirm(&s.world.app, &s.world.admin, s.payment(p).await, "", "").await };
+    callback => |s, p| async { s.notice(s.payment(p).await).await };
+    refund_partial => |s, p| async { settlement::refund(&s.world.app, &s.world.admin, s.payment(p).await, Some(p.amount())).await };
+    refund_full => |s, p| async { settlement::refund(&s.world.app, &s.world.admin, s.payment(p).await, None).await };
+    refund_order => |s, p| async { settlement::refund_order(&s.world.app, &s.world.admin, s.running(p).await).await };
     adjust => |s, p| balance::adjust(&s.world.app, &s.world.admin, s.customer(p).id, p.signed(), "A correction");
     draft => |s, p| async { invoices::create(&s.world.app, &s.world.admin, &s.draft(p)).await };
     issue => |s, p| async { invoices::issue(&s.world.app, &s.world.admin, s.invoice(p).await).await };
@@ -136,6 +141,15 @@ impl Shop<'_> {
         self.one_of("SELECT id FROM orders WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
     }
 
+    /// Mostly an order that was paid: of all orders few are.
+    async fn running(&self, pick: Pick) -> Id {
+        if pick.cents.is_multiple_of(4) {
+            return self.order(pick).await;
+        }
+        let sql = "SELECT id FROM orders WHERE customer_id IN ($1, $2) AND status IN ('paid', 'active') ORDER BY id";
+        self.one_of(sql, pick).await
+    }
+
     async fn payment(&self, pick: Pick) -> Id {
         self.one_of("SELECT id FROM payments WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
     }
@@ -158,6 +172,14 @@ impl Shop<'_> {
             content: "Hello".to_owned(),
             is_internal: pick.cents.is_multiple_of(5),
         }
+    }
+
+    /// The gateway says that a payment succeeded.
+    async fn notice(&self, payment: Id) -> Result<Payment> {
+        let payload = format!("payment_id={payment}&sign=right");
+        let notice = Notice { payload: &payload, query: "" };
+        let stranger = Actor::anonymous("192.0.2.9");
+        settlement::handle_callback(&self.world.app, &stranger, self.gateway.id, notice).await?.payment()
     }
 
     fn draft(&self, pick: Pick) -> NewInvoice {

@@ -5,6 +5,7 @@ pub(crate) mod database;
 pub(crate) mod dump;
 pub(crate) mod dynamic;
 pub(crate) mod everybody;
+pub(crate) mod gateway;
 pub(crate) mod receiver;
 pub(crate) mod rows;
 pub(crate) mod server;
