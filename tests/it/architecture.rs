@@ -83,7 +83,7 @@ fn adapters_do_not_know_each_other() {
 /// Each slice may use those before it, never those behind.
 #[test]
 fn slices_import_in_one_direction() {
-    const ORDER: [&str; 16] = [
+    const ORDER: [&str; 17] = [
         "outbox",
         "idempotency",
         "audit",
@@ -98,6 +98,7 @@ fn slices_import_in_one_direction() {
         "orders",
         "invoices",
         "settlement",
+        "supply",
         "tickets",
         "dashboard",
     ];

@@ -11,7 +11,7 @@ mod settle;
 
 pub use self::{
     gateway::{Target, start},
-    pay::{order_and_pay, pay_order},
+    pay::{order_and_pay, order_from_balance, pay_order},
     refund::cancel_and_refund,
     settle::confirm,
 };
