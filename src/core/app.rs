@@ -53,6 +53,14 @@ impl App {
         let database = Database::connect(location, &Options::from(&settings.db)).await?;
         let plugins = PluginHost::new(program, &settings.plugins, database.clone(), clock.clone())?;
         let settings = Arc::new(settings);
-        Ok(Self { database, clock, settings, wake: Arc::default(), seal: Arc::default(), restart: CancellationToken::new(), plugins })
+        Ok(Self {
+            database,
+            clock,
+            settings,
+            wake: Arc::default(),
+            seal: Arc::default(),
+            restart: CancellationToken::new(),
+            plugins,
+        })
     }
 }

@@ -139,12 +139,7 @@ pub(crate) async fn prepare(app: &App, actor: &Actor, new: &NewOrder) -> Result<
 ///
 /// # Errors
 /// NotFound for a product that is gone; `customer.inactive`.
-pub(crate) async fn write(
-    tx: &mut Tx,
-    at: Timestamp,
-    actor: &Actor,
-    prepared: &Prepared,
-) -> Result<(Order, Customer)> {
+pub(crate) async fn write(tx: &mut Tx, at: Timestamp, actor: &Actor, prepared: &Prepared) -> Result<(Order, Customer)> {
     let Prepared { customer_id, product, .. } = prepared;
     // Locked, so that it is not deleted or disabled meanwhile.
     let customer = customers::lock(tx, *customer_id).await?;

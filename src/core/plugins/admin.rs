@@ -55,9 +55,8 @@ pub async fn admin_page(app: &App, actor: &Actor, id: Id) -> Result<AdminPage> {
 
 /// A page is `{title, html}`, as an object or as JSON text, or HTML alone.
 fn read_page(interface: &Interface, answer: Value) -> Result<AdminPage> {
-    let nonsense = |what: &str| {
-        Error::internal("plugin.admin_page", format!("the page of `{}` {what}", interface.display_name))
-    };
+    let nonsense =
+        |what: &str| Error::internal("plugin.admin_page", format!("the page of `{}` {what}", interface.display_name));
     let mut title = String::new();
     let html = match answer {
         Value::String(html) => html,

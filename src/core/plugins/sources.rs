@@ -128,7 +128,11 @@ async fn inspect(app: &App, kind: Kind, name: &str, source: &str) -> Result<Resu
     if source.contains('\0') {
         let line = source.split('\0').next().unwrap_or_default().lines().count().max(1);
         let line = u32::try_from(line).unwrap_or(u32::MAX);
-        return Ok(Err(vec![Issue { line, column: 0, message: "there is a NUL character, which can't be stored".into() }]));
+        return Ok(Err(vec![Issue {
+            line,
+            column: 0,
+            message: "there is a NUL character, which can't be stored".into(),
+        }]));
     }
     match app.plugins.engine().inspect(kind, name, source).await {
         Ok(inspected) => Ok(Ok(inspected)),
@@ -143,6 +147,7 @@ async fn inspect(app: &App, kind: Kind, name: &str, source: &str) -> Result<Resu
     }
 }
 
-fn shown(issue: Issue) -> Issue {
-    Issue { message: text::shown(&issue.message, ISSUE_MAX), ..issue }
+fn shown(mut issue: Issue) -> Issue {
+    issue.message = text::shown(&issue.message, ISSUE_MAX);
+    issue
 }

@@ -138,12 +138,8 @@ async fn take_from_balance(
     payments::store::insert(tx, &payment).await?;
     orders::store::set_gateway(tx, at, order.id, None, "").await?;
     orders::store::advance(tx, at, order, OrderStatus::Paid, "").await?;
-    outbox::enqueue(
-        tx,
-        at,
-        NewEvent::of_order(EventType::OrderPaid, order.id, json!({ "payment_id": payment.id })),
-    )
-    .await?;
+    outbox::enqueue(tx, at, NewEvent::of_order(EventType::OrderPaid, order.id, json!({ "payment_id": payment.id })))
+        .await?;
     let detail = json!({ "before": order.status, "after": OrderStatus::Paid, "payment_id": payment.id, "amount": payment.amount });
     audit::record(
         tx,

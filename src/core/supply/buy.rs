@@ -112,11 +112,7 @@ async fn buy_here(app: &App, actor: &Actor, product: &Product, wish: &Specs) -> 
         notes: String::new(),
     };
     let order = settlement::order_from_balance(app, actor, &new).await?;
-    Ok(Bought {
-        provider_instance_id: order.id.to_string(),
-        status: "pending".to_owned(),
-        ip_address: String::new(),
-    })
+    Ok(Bought { provider_instance_id: order.id.to_string(), status: "pending".to_owned(), ip_address: String::new() })
 }
 
 /// That it is about to be bought is written before the provider is asked: a call that is sent again with its idempotency
@@ -139,11 +135,7 @@ async fn buy_there(app: &App, actor: &Actor, interface: &Interface, spec: &Specs
         return Err(nonsense(interface, FUNCTION, "no `instance_id`: look there whether a server was made"));
     }
     note(app, actor, "supply.bought", purchase, &json!({ "interface_id": interface.id, "after": server })).await?;
-    Ok(Bought {
-        provider_instance_id: server.instance_id,
-        status: server.status,
-        ip_address: server.ip_address,
-    })
+    Ok(Bought { provider_instance_id: server.instance_id, status: server.status, ip_address: server.ip_address })
 }
 
 async fn note(app: &App, actor: &Actor, action: &'static str, purchase: Id, detail: &Value) -> Result<()> {

@@ -103,12 +103,7 @@ async fn write(
         &mut tx,
         at,
         actor,
-        audit::Entry {
-            action: "instance.import",
-            target_type: "instance",
-            target_id: instance.id,
-            detail: &detail,
-        },
+        audit::Entry { action: "instance.import", target_type: "instance", target_id: instance.id, detail: &detail },
     )
     .await?;
     tx.commit().await?;
@@ -117,7 +112,9 @@ async fn write(
 
 /// An order that runs on this server and whose instance is not there.
 async fn waiting_order(tx: &mut Tx, interface: &Interface, instance_id: &str) -> Result<Option<Order>> {
-    let Some(order) = orders::store::find_by_provider(&mut *tx, interface.id, instance_id).await? else { return Ok(None) };
+    let Some(order) = orders::store::find_by_provider(&mut *tx, interface.id, instance_id).await? else {
+        return Ok(None);
+    };
     let runs = matches!(order.status, OrderStatus::Active | OrderStatus::Suspended);
     let has_instance = instances::store::find_by_order(tx, order.id).await?.is_some();
     Ok((runs && !has_instance).then_some(order))

@@ -5,7 +5,9 @@ use tonic::{Request, Response, Status};
 use super::{
     Api,
     convert::{empty, given},
-    integration_encode::{gateway_info, interface_info, issue_info, notifier_info, plugin_def, provider_info, server_item},
+    integration_encode::{
+        gateway_info, interface_info, issue_info, notifier_info, plugin_def, provider_info, server_item,
+    },
     order::specs,
     product::product_info,
     proto::{
@@ -22,8 +24,8 @@ use super::{
             ListPluginInterfacesResponse, ListPluginsRequest, ListPluginsResponse, ListProvidersResponse,
             QueryPriceRequest, QueryPriceResponse, SyncUpstreamInstancesRequest, SyncUpstreamInstancesResponse,
             TogglePluginInterfaceRequest, TogglePluginInterfaceResponse, UpdatePluginInterfaceRequest,
-            UpdatePluginInterfaceResponse, UpdatePluginSourceRequest, UpdatePluginSourceResponse,
-            UpstreamOrderRequest, UpstreamOrderResponse, integration_service_server::IntegrationService,
+            UpdatePluginInterfaceResponse, UpdatePluginSourceRequest, UpdatePluginSourceResponse, UpstreamOrderRequest,
+            UpstreamOrderResponse, integration_service_server::IntegrationService,
         },
         order::ServerSpec,
         product::{ProductInfo, SyncProductsRequest, SyncProductsResponse},
@@ -278,8 +280,7 @@ impl IntegrationService for Api {
         let actor = actor(&request);
         let request = request.into_inner();
         let id = Id::parse("interface_id", &request.interface_id)?;
-        let checked =
-            plugins::update_source(&self.app, &actor, id, &request.source, &request.expected_hash).await?;
+        let checked = plugins::update_source(&self.app, &actor, id, &request.source, &request.expected_hash).await?;
         Ok(Response::new(UpdatePluginSourceResponse {
             interface: Some(interface_info(checked.interface)),
             issues: checked.issues.into_iter().map(issue_info).collect(),

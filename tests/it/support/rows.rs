@@ -23,20 +23,6 @@ pub(crate) const NOT_BUILT: &[&str] = &[
     "InstanceService/RestartInstance",
     "InstanceService/TerminateInstance",
     "InstanceService/ExecuteInstanceAction",
-    "IntegrationService/DeletePluginInterface",
-    "IntegrationService/GetPluginAdminPage",
-    "IntegrationService/CallPluginAction",
-    "IntegrationService/RestartServer",
-    "IntegrationService/SyncProducts",
-    "IntegrationService/QueryPrice",
-    "IntegrationService/CreateUpstreamInstance",
-    "IntegrationService/GetInstanceStatus",
-    "IntegrationService/SyncUpstreamInstances",
-    "IntegrationService/ImportUpstreamInstance",
-    "IntegrationService/GetUpstreamBalance",
-    "IntegrationService/GetPluginSource",
-    "IntegrationService/UpdatePluginSource",
-    "IntegrationService/CheckPluginSource",
 ];
 
 macro_rules! rows {
