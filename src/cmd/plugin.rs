@@ -1,12 +1,14 @@
 //! `rustbill plugin`: scripts, and the interfaces that give them a configuration.
 
+mod script;
 mod settings;
+mod supply;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value;
 
-use self::settings::SettingsArguments;
+use self::{script::ScriptCommand, settings::SettingsArguments, supply::SupplyCommand};
 use super::{
     Context,
     arguments::optional_word,
@@ -60,6 +62,10 @@ pub(super) enum PluginCommand {
         /// The interface
         id: String,
     },
+    #[command(flatten)]
+    Script(ScriptCommand),
+    #[command(flatten)]
+    Supply(SupplyCommand),
 }
 
 /// List the plugins that were found
@@ -215,6 +221,8 @@ impl PluginCommand {
             Self::Enable { id } => toggle(context, &id, true).await,
             Self::Disable { id } => toggle(context, &id, false).await,
             Self::Check { id } => check(context, &id).await,
+            Self::Script(script) => script.run(context).await,
+            Self::Supply(supply) => supply.run(context).await,
         }
     }
 }

@@ -18,6 +18,9 @@ use crate::core::{
 
 /// The exit code of a process that a second signal ended.
 const INTERRUPTED: i32 = 130;
+/// The exit code of a server that ended in order to be started again, as sysexits(3) has it for what may work later: not
+/// zero, so that a process manager with "restart on failure" does so.
+const RESTART: i32 = 75;
 
 /// Start the server; on a bare machine it sets itself up first
 #[derive(Debug, Args)]
@@ -57,6 +60,10 @@ impl Serve {
         tracing::info!(%address, database = %app.database.location(), "serving");
         context.printer.line(&format!("RustBill is ready at http://{address}"))?;
         work(&app, listener, shutdown).await?;
+        if app.restart.is_cancelled() {
+            tracing::info!("stopped in order to be started again");
+            std::process::exit(RESTART);
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -65,12 +72,18 @@ impl Serve {
 /// Serves and works until `shutdown` is cancelled, and closes the application.
 pub(super) async fn work(app: &App, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
     let worker = crate::core::worker::start(app.clone(), shutdown.clone());
+    let (restart, stop) = (app.restart.clone(), shutdown.clone());
+    let watching = tokio::spawn(async move {
+        restart.cancelled().await;
+        stop.cancel();
+    });
     let served = crate::server::serve(app.clone(), listener, shutdown.clone()).await;
     // Also when serving failed: what the worker has begun comes to its end.
     shutdown.cancel();
     if let Err(cause) = worker.await {
         tracing::error!(%cause, "the worker ended by itself");
     }
+    watching.abort();
     app.plugins.shutdown().await;
     app.database.close().await;
     served

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::core::{
     database::{Database, Location, Options},
@@ -25,6 +26,8 @@ pub struct App {
     pub wake: Arc<Notify>,
     /// Rung by who wants the operation log sealed now.
     pub seal: Arc<Notify>,
+    /// Cancelled when somebody asked for a restart; `serve` watches it.
+    pub restart: CancellationToken,
     /// Runs the scripts.
     pub plugins: PluginHost,
 }
@@ -50,6 +53,14 @@ impl App {
         let database = Database::connect(location, &Options::from(&settings.db)).await?;
         let plugins = PluginHost::new(program, &settings.plugins, database.clone(), clock.clone())?;
         let settings = Arc::new(settings);
-        Ok(Self { database, clock, settings, wake: Arc::default(), seal: Arc::default(), plugins })
+        Ok(Self {
+            database,
+            clock,
+            settings,
+            wake: Arc::default(),
+            seal: Arc::default(),
+            restart: CancellationToken::new(),
+            plugins,
+        })
     }
 }

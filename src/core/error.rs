@@ -56,6 +56,11 @@ impl Error {
         Self::new(Kind::NotFound, "not_found", format!("{noun} `{id}` does not exist"))
     }
 
+    /// What was looked for by something else than an identifier does not exist.
+    pub fn none_such(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Kind::NotFound, code, message)
+    }
+
     /// It exists already.
     pub fn already_exists(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(Kind::AlreadyExists, code, message)

@@ -9,6 +9,7 @@ pub mod id;
 pub mod money;
 pub mod page;
 pub mod private_file;
+pub mod restart;
 pub mod secret;
 pub mod settings;
 pub mod text;
@@ -31,6 +32,7 @@ pub mod invoices;
 pub mod orders;
 pub mod payments;
 pub mod settlement;
+pub mod supply;
 pub mod tickets;
 
 pub mod accounts;

@@ -83,7 +83,7 @@ fn adapters_do_not_know_each_other() {
 /// Each slice may use those before it, never those behind.
 #[test]
 fn slices_import_in_one_direction() {
-    const ORDER: [&str; 17] = [
+    const ORDER: [&str; 18] = [
         "outbox",
         "idempotency",
         "audit",
@@ -99,6 +99,7 @@ fn slices_import_in_one_direction() {
         "invoices",
         "settlement",
         "control",
+        "supply",
         "tickets",
         "dashboard",
     ];

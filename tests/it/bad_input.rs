@@ -51,6 +51,10 @@ const NOT_AGAIN: &[(&str, &str)] = &[
 /// RPCs of which some requests are not available yet, and so may answer Unimplemented, as all of [`NOT_BUILT`] do.
 const PARTLY_BUILT: &[(&str, &str)] = &[("BillingService/UpdateInvoice", "only issuing is there")];
 
+/// Fields of a request whose name stands for another thing in the answer.
+const OTHER_THING: &[(&str, &str, &str)] =
+    &[("IntegrationService/ImportUpstreamInstance", "instance_id", "asked by the provider's id, answered with ours")];
+
 /// A case with whom it is sent as, and to which RPC.
 struct Shot<'a> {
     rpc: &'static str,
@@ -91,6 +95,9 @@ impl Shot<'_> {
     /// A harmless text that was accepted and comes back as another one.
     fn changed_text(&self, answer: &Bytes) -> Option<String> {
         let (field, sent) = self.case.kept.as_ref()?;
+        if OTHER_THING.iter().any(|(rpc, name, _)| *rpc == self.rpc && name == field) {
+            return None;
+        }
         let answer = dynamic::json(&DynamicMessage::decode(self.method.output(), answer.clone()).unwrap());
         let mut found = Vec::new();
         texts_at(&answer, field, &mut found);

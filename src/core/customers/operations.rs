@@ -108,6 +108,29 @@ pub async fn create(app: &App, actor: &Actor, new: &NewCustomer) -> Result<Custo
     Ok(customer)
 }
 
+/// The address that marks the one customer of [`nobody`]; no mail can reach it.
+const NOBODY: &str = "unassigned@rustbill.invalid";
+
+/// The customer that holds servers which belong to nobody yet. It is made when it is needed first, disabled, so that
+/// nothing can be bought in its name.
+///
+/// # Errors
+/// `name.taken` when another transaction is just making it; then try again.
+pub(crate) async fn nobody(tx: &mut Tx, at: Timestamp, actor: &Actor) -> Result<Customer> {
+    if let Some(customer) = store::find_by_email(&mut *tx, NOBODY).await? {
+        return Ok(customer);
+    }
+    let new = NewCustomer {
+        name: "Unassigned servers".to_owned(),
+        email: NOBODY.to_owned(),
+        notes: "Holds servers that were imported from providers.".to_owned(),
+        ..NewCustomer::default()
+    };
+    let customer = Customer { is_active: false, ..insert(tx, at, actor, Id::generate(), &new).await? };
+    store::save(tx, &customer, &search_of(&customer)).await?;
+    Ok(customer)
+}
+
 /// Writes a new customer with its unique name and the audit entry; who may do so is the caller's to know.
 ///
 /// # Errors

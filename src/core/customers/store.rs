@@ -19,6 +19,11 @@ pub(crate) async fn find(source: impl Source<'_>, id: Id) -> Result<Option<Custo
     source.q(SELECT).push_bind(" WHERE id = ", id).opt().await
 }
 
+/// The customer with this address.
+pub(super) async fn find_by_email(source: impl Source<'_>, email: &str) -> Result<Option<Customer>> {
+    source.q(SELECT).push_bind(" WHERE email = ", email.to_owned()).opt().await
+}
+
 /// The customer, locked until the transaction ends: whoever changes its money or its orders comes one after the other.
 ///
 /// # Errors

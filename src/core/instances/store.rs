@@ -47,6 +47,24 @@ pub(super) async fn list(database: &Database, filter: &InstanceFilter, page: Pag
     page.fetch(count, rows).await
 }
 
+/// The server that a provider calls so.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn find_by_provider(
+    source: impl Source<'_>,
+    interface: Id,
+    provider_instance_id: &str,
+) -> Result<Option<Instance>> {
+    source
+        .q(SELECT)
+        .push_bind(" WHERE provider_interface_id = ", interface)
+        .push_bind(" AND provider_instance_id = ", provider_instance_id.to_owned())
+        .push(" ORDER BY created_at DESC, id DESC LIMIT 1")
+        .opt()
+        .await
+}
+
 /// The server of an order.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ mod model;
 mod operations;
 pub(crate) mod store;
 
+pub(crate) use self::operations::{prepare, write};
 pub use self::{
     model::{Order, OrderStatus},
     operations::{NewOrder, OrderFilter, get, list, place},

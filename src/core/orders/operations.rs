@@ -10,19 +10,22 @@ use super::{
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
-    audit, customers,
-    database::is_foreign_key_violation,
+    audit,
+    customers::{self, Customer},
+    database::{Tx, is_foreign_key_violation},
     error::{Error, Result},
     event::EventType,
     id::Id,
+    money::Money,
     outbox::{self, NewEvent},
     page::{Page, PageRequest},
     plugins::{self, Kind},
     products::{
-        self, BillingCycle, Specs,
+        self, BillingCycle, Product, Specs,
         spec::{self, Template},
     },
     text::{self, NOTE_MAX},
+    time::Timestamp,
 };
 
 /// What a list of orders is narrowed to.
@@ -65,6 +68,31 @@ pub struct NewOrder {
 /// that can't be ordered, a cycle that it does not offer, a specification that does not fit.
 pub async fn place(app: &App, actor: &Actor, new: &NewOrder) -> Result<Order> {
     actor.require(Permission::Authenticated)?;
+    let prepared = prepare(app, actor, new).await?;
+    let at = app.clock.now();
+    let mut tx = app.database.begin().await?;
+    let (order, _) = write(&mut tx, at, actor, &prepared).await?;
+    tx.commit().await?;
+    app.wake.notify_one();
+    Ok(order)
+}
+
+/// An order that was checked, and may be written.
+pub(crate) struct Prepared {
+    customer_id: Id,
+    product: Product,
+    server_spec: Specs,
+    billing_cycle: BillingCycle,
+    total_amount: Money,
+    currency: String,
+    notes: String,
+}
+
+/// Everything of [`place`] that comes before its transaction: the provider's script is asked here.
+///
+/// # Errors
+/// As [`place`].
+pub(crate) async fn prepare(app: &App, actor: &Actor, new: &NewOrder) -> Result<Prepared> {
     let customer_id = actor.one_customer(new.customer_id)?;
     let currency = &app.settings.billing.currency;
     if !new.currency.is_empty() && new.currency != *currency {
@@ -102,30 +130,38 @@ pub async fn place(app: &App, actor: &Actor, new: &NewOrder) -> Result<Order> {
             .caused_by(cause)
     })?;
     let server_spec = spec::complete(&template, &product.specs.0, &new.wish)?;
+    let (billing_cycle, currency) = (new.billing_cycle, currency.clone());
+    Ok(Prepared { customer_id, product, server_spec, billing_cycle, total_amount, currency, notes })
+}
 
-    let at = app.clock.now();
-    let mut tx = app.database.begin().await?;
+/// Writes a new order, which is then pending, with its event and its entry in the operation log; gives back its
+/// customer as well, which is locked.
+///
+/// # Errors
+/// NotFound for a product that is gone; `customer.inactive`.
+pub(crate) async fn write(tx: &mut Tx, at: Timestamp, actor: &Actor, prepared: &Prepared) -> Result<(Order, Customer)> {
+    let Prepared { customer_id, product, .. } = prepared;
     // Locked, so that it is not deleted or disabled meanwhile.
-    let customer = customers::lock(&mut tx, customer_id).await?;
+    let customer = customers::lock(tx, *customer_id).await?;
     if !customer.is_active {
         return Err(Error::invalid("customer.inactive", format!("the customer `{}` is disabled", customer.name)));
     }
     let order = Order {
         id: Id::generate(),
-        customer_id,
+        customer_id: *customer_id,
         product_id: product.id,
-        product_name: product.name,
+        product_name: product.name.clone(),
         provider_interface_id: product.interface_id,
         provider_instance_id: String::new(),
-        server_spec: Json(server_spec),
-        billing_cycle: new.billing_cycle,
-        total_amount,
-        currency: currency.clone(),
+        server_spec: Json(prepared.server_spec.clone()),
+        billing_cycle: prepared.billing_cycle,
+        total_amount: prepared.total_amount,
+        currency: prepared.currency.clone(),
         gateway_interface_id: None,
         gateway_payment_id: String::new(),
         status: OrderStatus::Pending,
         status_reason: String::new(),
-        notes,
+        notes: prepared.notes.clone(),
         activated_at: None,
         ended_at: None,
         created_at: at,
@@ -133,21 +169,19 @@ pub async fn place(app: &App, actor: &Actor, new: &NewOrder) -> Result<Order> {
     };
     let search = text::search_text(&[&order.id.to_string(), &order.product_name, &customer.name, &customer.email]);
     // The product was read before the provider's script ran; it may be gone by now.
-    store::insert(&mut tx, &order, &search).await.map_err(|error| {
+    store::insert(tx, &order, &search).await.map_err(|error| {
         if is_foreign_key_violation(&error) { Error::not_found("product", order.product_id) } else { error }
     })?;
-    outbox::enqueue(&mut tx, at, NewEvent::of_order(EventType::OrderCreated, order.id, json!({}))).await?;
+    outbox::enqueue(tx, at, NewEvent::of_order(EventType::OrderCreated, order.id, json!({}))).await?;
     let detail = json!({ "after": order });
     audit::record(
-        &mut tx,
+        tx,
         at,
         actor,
         audit::Entry { action: "order.create", target_type: "order", target_id: order.id, detail: &detail },
     )
     .await?;
-    tx.commit().await?;
-    app.wake.notify_one();
-    Ok(order)
+    Ok((order, customer))
 }
 
 /// A page of orders; customers see their own.

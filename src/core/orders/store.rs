@@ -53,8 +53,29 @@ pub(super) async fn list(database: &Database, filter: &OrderFilter, page: PageRe
     page.fetch(count, rows).await
 }
 
+/// The order whose server a provider calls so, the latest one if there are several.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn find_by_provider(
+    source: impl Source<'_>,
+    interface: Id,
+    provider_instance_id: &str,
+) -> Result<Option<Order>> {
+    source
+        .q(SELECT)
+        .push_bind(" WHERE provider_interface_id = ", interface)
+        .push_bind(" AND provider_instance_id = ", provider_instance_id.to_owned())
+        .push(" ORDER BY created_at DESC, id DESC LIMIT 1")
+        .opt()
+        .await
+}
+
 /// Writes a new order.
-pub(super) async fn insert(tx: &mut Tx, order: &Order, search: &str) -> Result<()> {
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn insert(tx: &mut Tx, order: &Order, search: &str) -> Result<()> {
     tx.q("INSERT INTO orders (id, customer_id, product_id, product_name, provider_interface_id, provider_instance_id, server_spec, billing_cycle, \
           total_amount, currency, gateway_interface_id, gateway_payment_id, status, status_reason, notes, search, created_at, updated_at) \
           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)")

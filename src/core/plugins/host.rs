@@ -23,6 +23,8 @@ use crate::core::{
 pub const REFUSED: &str = "plugin.refused";
 /// The code of an error in which the script began and did not come to its end: what it did by then is not known.
 pub const FAILED: &str = "plugin.failed";
+/// The code of an error in which the script has no such function, which only optional ones can be.
+pub const NO_FUNCTION: &str = "plugin.no_function";
 /// Characters of what a script says that are kept.
 const WORDS_MAX: usize = 1_000;
 
@@ -119,6 +121,10 @@ fn failed(interface: &Interface, function: &str, cause: &CallError) -> Error {
     match cause {
         CallError::Busy(_) | CallError::Unavailable(_) => {
             Error::unavailable("plugin.unavailable", format!("`{name}` can't run `{function}` now")).caused_by(words)
+        }
+        CallError::NotFound(_) => {
+            Error::invalid(NO_FUNCTION, format!("the script of `{name}` defines no function `{function}`"))
+                .hint("it would take two parameters, like every function of a plugin")
         }
         _ => Error::internal(FAILED, format!("`{name}` could not run `{function}`")).caused_by(words),
     }

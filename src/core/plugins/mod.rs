@@ -4,6 +4,7 @@
 //! configuration, and what products, payments and notifications point at. `scanner.rs` finds scripts, `engine/` runs
 //! them in child processes, `host.rs` calls one of their functions, `api/` is what they may ask of us.
 
+mod admin;
 mod api;
 mod config;
 pub mod engine;
@@ -11,16 +12,19 @@ mod host;
 mod model;
 mod operations;
 mod scanner;
+mod sources;
 pub(crate) mod store;
 
-pub(crate) use self::operations::{enabled, find, usable};
+pub(crate) use self::operations::{enabled, find, of_kind, usable};
 pub use self::{
-    host::{FAILED, PluginHost, REFUSED},
+    admin::{AdminPage, admin_page, call_action, delete},
+    host::{FAILED, NO_FUNCTION, PluginHost, REFUSED},
     model::{Definition, Health, Interface, parse_kind},
     operations::{
         InterfaceUpdate, NewInterface, check_health, create, definition, definitions, get, list, toggle, update,
         visible,
     },
     scanner::{Broken, ScanReport, scan},
+    sources::{Checked, Source, check_source, source, update_source},
 };
 pub use engine::Kind;

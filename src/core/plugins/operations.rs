@@ -108,6 +108,13 @@ pub(crate) async fn usable(source: impl Source<'_>, id: Id, kinds: &[Kind], fiel
     Ok(interface)
 }
 
+/// The interface in `field`, enabled or not, which must be of one of these kinds.
+pub(crate) async fn of_kind(source: impl Source<'_>, id: Id, kinds: &[Kind], field: &str) -> Result<Interface> {
+    let interface = find(source, id).await?;
+    require_kind(&interface, kinds, field)?;
+    Ok(interface)
+}
+
 /// The interface in `field`, of one of these kinds, for calls where a disabled one counts as unknown.
 pub(crate) async fn enabled(source: impl Source<'_>, id: Id, kinds: &[Kind], field: &str) -> Result<Interface> {
     let interface = find(source, id).await?;
@@ -277,7 +284,7 @@ pub async fn check_health(app: &App, actor: &Actor, id: Id) -> Result<Health> {
 }
 
 /// What the operation log keeps: never a secret.
-fn summary(interface: &Interface) -> Value {
+pub(super) fn summary(interface: &Interface) -> Value {
     json!({
         "plugin": format!("{}-{}", interface.plugin_type, interface.plugin_id),
         "display_name": interface.display_name,
@@ -286,7 +293,7 @@ fn summary(interface: &Interface) -> Value {
     })
 }
 
-async fn record(
+pub(super) async fn record(
     tx: &mut crate::core::database::Tx,
     app: &App,
     actor: &Actor,

@@ -16,7 +16,7 @@ const DEFINITION: &str = "SELECT id, plugin_type, plugin_id, file_name, has_admi
 const INTERFACE: &str = "SELECT interface.id, interface.plugin_def_id, interface.plugin_type, interface.plugin_id, interface.display_name, \
                          interface.config, interface.config_schema, interface.enabled, interface.is_healthy, interface.health_error, \
                          interface.last_check_at, interface.script_source, interface.script_hash, interface.script_edited, \
-                         interface.created_at, interface.updated_at, COALESCE(plugins.has_admin_page, FALSE) AS has_admin_page, \
+                         interface.created_at, interface.updated_at, COALESCE(interface.has_admin_page, plugins.has_admin_page, FALSE) AS has_admin_page, \
                          COALESCE(plugins.version, '0.0.0') AS plugin_version FROM plugin_interfaces AS interface \
                          LEFT JOIN plugins ON plugins.id = interface.plugin_def_id WHERE 1 = 1";
 
@@ -165,6 +165,49 @@ pub(super) async fn save(tx: &mut Tx, at: Timestamp, interface: &Interface) -> R
         .bind(at)
         .execute_one()
         .await
+}
+
+/// Writes the script that an interface runs, and what was found in it.
+pub(super) async fn save_source(tx: &mut Tx, at: Timestamp, interface: &Interface) -> Result<()> {
+    // A script that is the definition's has a page when that one has.
+    let page = interface.script_edited.then_some(interface.has_admin_page);
+    tx.q("UPDATE plugin_interfaces SET script_source = $2, script_hash = $3, script_edited = $4, has_admin_page = $5, config_schema = $6, \
+          updated_at = $7 WHERE id = $1")
+        .bind(interface.id)
+        .bind(interface.script_source.clone())
+        .bind(interface.script_hash.clone())
+        .bind(interface.script_edited)
+        .bind(page)
+        .bind(interface.config_schema.clone())
+        .bind(at)
+        .execute_one()
+        .await
+}
+
+/// How many rows of what kind point at an interface; those without any are left out.
+pub(super) async fn uses(tx: &mut Tx, interface: Id) -> Result<Vec<(String, i64)>> {
+    let rows: Vec<Use> = tx
+        .q("SELECT noun, amount FROM (SELECT 'products' AS noun, CAST(COUNT(*) AS BIGINT) AS amount FROM products WHERE interface_id = $1 \
+            UNION ALL SELECT 'orders', CAST(COUNT(*) AS BIGINT) FROM orders WHERE provider_interface_id = $1 OR gateway_interface_id = $1 \
+            UNION ALL SELECT 'instances', CAST(COUNT(*) AS BIGINT) FROM instances WHERE provider_interface_id = $1 \
+            UNION ALL SELECT 'payments', CAST(COUNT(*) AS BIGINT) FROM payments WHERE gateway_interface_id = $1) AS uses \
+            WHERE amount > 0 ORDER BY noun")
+        .bind(interface)
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.noun, row.amount)).collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct Use {
+    noun: String,
+    amount: i64,
+}
+
+/// Removes an interface and what its script remembers.
+pub(super) async fn delete(tx: &mut Tx, interface: Id) -> Result<()> {
+    tx.q("DELETE FROM plugin_state WHERE interface_id = $1").bind(interface).execute().await?;
+    tx.q("DELETE FROM plugin_interfaces WHERE id = $1").bind(interface).execute_one().await
 }
 
 /// Writes what a check said.

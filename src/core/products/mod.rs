@@ -9,6 +9,9 @@ pub mod spec;
 pub(crate) mod store;
 mod upstream;
 
+pub(crate) use self::operations::{PROVIDERS, placeholder};
+pub(crate) use self::upstream::{cost, plain};
+
 pub use self::{
     batch::{BATCH_MAX, delete_all, reprice, set_active, set_group},
     model::{BillingCycle, Product, Specs},

@@ -27,7 +27,7 @@ use crate::core::{
 /// Values of a product's specs, and characters of each name and value.
 const SPECS_MAX: usize = 100;
 /// The plugins that products are sold through.
-pub(super) const PROVIDERS: [Kind; 2] = [Kind::FirstPartyProvider, Kind::UpstreamProvider];
+pub(crate) const PROVIDERS: [Kind; 2] = [Kind::FirstPartyProvider, Kind::UpstreamProvider];
 
 /// What a list of products is narrowed to.
 #[derive(Clone, Debug, Default)]
@@ -172,6 +172,32 @@ pub async fn delete(app: &App, actor: &Actor, id: Id) -> Result<()> {
     let product = store::lock(&mut tx, id).await?;
     remove(&mut tx, app.clock.now(), actor, &product).await?;
     tx.commit().await
+}
+
+/// The product of servers that were imported from a provider: it costs nothing and is not on sale. The interface must be
+/// locked, so that there is one of it.
+pub(crate) async fn placeholder(tx: &mut Tx, at: Timestamp, actor: &Actor, interface: Id) -> Result<Product> {
+    const NAME: &str = "Imported server";
+    let known = store::of_interface(tx, interface).await?;
+    if let Some(product) = known.into_iter().find(|product| product.name == NAME && !product.is_active) {
+        return Ok(product);
+    }
+    let product = Product {
+        id: Id::generate(),
+        name: NAME.to_owned(),
+        description: String::new(),
+        price: Money::ZERO,
+        cost_price: Money::ZERO,
+        billing_cycles: Json::default(),
+        specs: Json::default(),
+        interface_id: interface,
+        group_id: None,
+        is_active: false,
+        created_at: at,
+        updated_at: at,
+    };
+    insert(tx, actor, "product.create", &product).await?;
+    Ok(product)
 }
 
 /// Writes a new product with its entry in the operation log.

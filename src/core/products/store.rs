@@ -50,6 +50,19 @@ pub(super) async fn list(
     page.fetch(count, rows).await
 }
 
+/// Everything that is on sale through an interface, the cheapest first, oldest first among equals.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn on_sale(source: impl Source<'_>, interface: Id, limit: i64) -> Result<Vec<Product>> {
+    source
+        .q(SELECT)
+        .push_bind(" WHERE is_active = TRUE AND interface_id = ", interface)
+        .push_bind(" ORDER BY price, created_at, id LIMIT ", limit)
+        .all()
+        .await
+}
+
 /// Writes a new product.
 pub(super) async fn insert(tx: &mut Tx, product: &Product, search: &str) -> Result<()> {
     tx.q("INSERT INTO products (id, name, description, price, cost_price, billing_cycles, specs, interface_id, group_id, is_active, search, \

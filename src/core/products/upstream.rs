@@ -209,7 +209,7 @@ fn read_item(item: &Map<String, Value>, currency: &str) -> Result<Offer> {
         && (word("currency").is_empty() || word("currency").eq_ignore_ascii_case(currency));
     let price = ["cost_price", "price", "price_per_month"].map(word).into_iter().find(|price| !price.is_empty());
     let cost = match price {
-        Some(price) if in_our_terms => Some(read_cost(&price)?).filter(|cost| !cost.is_zero()),
+        Some(price) if in_our_terms => Some(cost(&price)?).filter(|cost| !cost.is_zero()),
         _ => None,
     };
     Ok(Offer {
@@ -220,7 +220,11 @@ fn read_item(item: &Map<String, Value>, currency: &str) -> Result<Offer> {
     })
 }
 
-fn read_cost(price: &str) -> Result<Money> {
+/// An amount that a script tells: any decimals, rounded to two; zero or more.
+///
+/// # Errors
+/// `money.malformed` and `money.out_of_range`.
+pub(crate) fn cost(price: &str) -> Result<Money> {
     let malformed = || {
         let shown = text::shown(price, text::SHOWN_MAX);
         Error::invalid("money.malformed", format!("`price` is `{shown}`, expected an amount such as `29.00`"))
@@ -233,7 +237,7 @@ fn read_cost(price: &str) -> Result<Money> {
 }
 
 /// A value as a spec holds it: scripts write `2` and `"2"` alike.
-fn plain(value: &Value) -> String {
+pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.trim().to_owned(),

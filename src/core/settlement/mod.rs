@@ -19,7 +19,7 @@ pub use self::{
     callback::{Answer, Notice, PAYLOAD_MAX, handle_callback},
     gateway::{Target, start},
     give_back::{refund, refund_order},
-    pay::{order_and_pay, pay_order},
+    pay::{order_and_pay, order_from_balance, pay_order},
     query::query,
     refund::cancel_and_refund,
     settle::confirm,

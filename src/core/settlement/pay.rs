@@ -8,13 +8,15 @@ use crate::core::{
     app::App,
     audit,
     balance::{self, Movement, TransactionType},
-    customers,
+    customers::{self, Customer},
+    database::Tx,
     error::{Error, Result},
     event::EventType,
     id::Id,
     orders::{self, NewOrder, Order, OrderStatus},
     outbox::{self, NewEvent},
     payments::{self, Method, Payment, PaymentStatus, Purpose},
+    time::Timestamp,
 };
 
 /// Places an order and, with a gateway, begins its payment. An order that stands is worth more than a payment that does
@@ -65,6 +67,40 @@ async fn pay_from_balance(app: &App, actor: &Actor, order_id: Id) -> Result<Paym
     actor.require_customer(found.customer_id)?;
     let customer = customers::lock(&mut tx, found.customer_id).await?;
     let order = orders::store::lock(&mut tx, order_id).await?;
+    let payment = take_from_balance(&mut tx, at, actor, &customer, &order).await?;
+    tx.commit().await?;
+    app.wake.notify_one();
+    Ok(payment)
+}
+
+/// Places an order and pays it from its customer's balance, both or neither.
+///
+/// # Errors
+/// As `orders::place`, and `balance.insufficient`.
+pub async fn order_from_balance(app: &App, actor: &Actor, new: &NewOrder) -> Result<Order> {
+    actor.require(Permission::Authenticated)?;
+    let prepared = orders::prepare(app, actor, new).await?;
+    app.database
+        .retry(|| async {
+            let at = app.clock.now();
+            let mut tx = app.database.begin().await?;
+            let (order, customer) = orders::write(&mut tx, at, actor, &prepared).await?;
+            take_from_balance(&mut tx, at, actor, &customer, &order).await?;
+            tx.commit().await?;
+            app.wake.notify_one();
+            Ok(order)
+        })
+        .await
+}
+
+/// Pays a pending order of a customer, both of which are locked.
+async fn take_from_balance(
+    tx: &mut Tx,
+    at: Timestamp,
+    actor: &Actor,
+    customer: &Customer,
+    order: &Order,
+) -> Result<Payment> {
     order.status.check_move(OrderStatus::Paid)?;
     if !customer.is_active {
         return Err(Error::invalid("customer.inactive", format!("the customer `{}` is disabled", customer.name)));
@@ -98,25 +134,19 @@ async fn pay_from_balance(app: &App, actor: &Actor, order_id: Id) -> Result<Paym
         reference_id: payment.id.to_string(),
         description: format!("Order {}: {}", order.id, order.product_name),
     };
-    balance::apply(&mut tx, at, movement).await?;
-    payments::store::insert(&mut tx, &payment).await?;
-    orders::store::set_gateway(&mut tx, at, order.id, None, "").await?;
-    orders::store::advance(&mut tx, at, &order, OrderStatus::Paid, "").await?;
-    outbox::enqueue(
-        &mut tx,
-        at,
-        NewEvent::of_order(EventType::OrderPaid, order.id, json!({ "payment_id": payment.id })),
-    )
-    .await?;
+    balance::apply(tx, at, movement).await?;
+    payments::store::insert(tx, &payment).await?;
+    orders::store::set_gateway(tx, at, order.id, None, "").await?;
+    orders::store::advance(tx, at, order, OrderStatus::Paid, "").await?;
+    outbox::enqueue(tx, at, NewEvent::of_order(EventType::OrderPaid, order.id, json!({ "payment_id": payment.id })))
+        .await?;
     let detail = json!({ "before": order.status, "after": OrderStatus::Paid, "payment_id": payment.id, "amount": payment.amount });
     audit::record(
-        &mut tx,
+        tx,
         at,
         actor,
         audit::Entry { action: "order.pay", target_type: "order", target_id: order.id, detail: &detail },
     )
     .await?;
-    tx.commit().await?;
-    app.wake.notify_one();
     Ok(payment)
 }

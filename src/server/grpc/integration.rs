@@ -4,18 +4,31 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
-    convert::given,
-    integration_encode::{gateway_info, interface_info, notifier_info, plugin_def, provider_info},
+    convert::{empty, given},
+    integration_encode::{
+        gateway_info, interface_info, issue_info, notifier_info, plugin_def, provider_info, server_item,
+    },
+    order::specs,
+    product::product_info,
     proto::{
-        common::EmptyRequest,
+        common::{EmptyRequest, EmptyResponse},
         integration::{
-            CheckPluginHealthRequest, CheckPluginHealthResponse, CreatePluginInterfaceRequest,
-            CreatePluginInterfaceResponse, GetPluginInterfaceRequest, GetPluginInterfaceResponse, GetPluginRequest,
-            GetPluginResponse, ListGatewaysResponse, ListNotifiersResponse, ListPluginInterfacesRequest,
+            CallPluginActionRequest, CallPluginActionResponse, CheckPluginHealthRequest, CheckPluginHealthResponse,
+            CheckPluginSourceRequest, CheckPluginSourceResponse, CreatePluginInterfaceRequest,
+            CreatePluginInterfaceResponse, DeletePluginInterfaceRequest, DeletePluginInterfaceResponse,
+            GetPluginAdminPageRequest, GetPluginAdminPageResponse, GetPluginInterfaceRequest,
+            GetPluginInterfaceResponse, GetPluginRequest, GetPluginResponse, GetPluginSourceRequest,
+            GetPluginSourceResponse, GetUpstreamBalanceRequest, GetUpstreamBalanceResponse,
+            ImportUpstreamInstanceRequest, ImportUpstreamInstanceResponse, InstanceStatusRequest,
+            InstanceStatusResponse, ListGatewaysResponse, ListNotifiersResponse, ListPluginInterfacesRequest,
             ListPluginInterfacesResponse, ListPluginsRequest, ListPluginsResponse, ListProvidersResponse,
+            QueryPriceRequest, QueryPriceResponse, SyncUpstreamInstancesRequest, SyncUpstreamInstancesResponse,
             TogglePluginInterfaceRequest, TogglePluginInterfaceResponse, UpdatePluginInterfaceRequest,
-            UpdatePluginInterfaceResponse, integration_service_server::IntegrationService,
+            UpdatePluginInterfaceResponse, UpdatePluginSourceRequest, UpdatePluginSourceResponse, UpstreamOrderRequest,
+            UpstreamOrderResponse, integration_service_server::IntegrationService,
         },
+        order::ServerSpec,
+        product::{ProductInfo, SyncProductsRequest, SyncProductsResponse},
     },
 };
 use crate::{
@@ -23,7 +36,8 @@ use crate::{
         error::Result as CoreResult,
         id::Id,
         plugins::{self, InterfaceUpdate, Kind, NewInterface},
-        products,
+        products::{self, Specs},
+        restart, supply,
     },
     server::auth::actor,
 };
@@ -125,6 +139,161 @@ impl IntegrationService for Api {
             error: health.error,
             checked_at: health.checked_at.to_string(),
         }))
+    }
+
+    async fn delete_plugin_interface(
+        &self,
+        request: Request<DeletePluginInterfaceRequest>,
+    ) -> Result<Response<DeletePluginInterfaceResponse>, Status> {
+        let id = Id::parse("interface_id", &request.get_ref().interface_id)?;
+        plugins::delete(&self.app, &actor(&request), id).await?;
+        Ok(Response::new(DeletePluginInterfaceResponse {}))
+    }
+
+    async fn get_plugin_admin_page(
+        &self,
+        request: Request<GetPluginAdminPageRequest>,
+    ) -> Result<Response<GetPluginAdminPageResponse>, Status> {
+        let id = Id::parse("interface_id", &request.get_ref().interface_id)?;
+        let page = plugins::admin_page(&self.app, &actor(&request), id).await?;
+        Ok(Response::new(GetPluginAdminPageResponse { html_content: page.html, title: page.title }))
+    }
+
+    async fn call_plugin_action(
+        &self,
+        request: Request<CallPluginActionRequest>,
+    ) -> Result<Response<CallPluginActionResponse>, Status> {
+        let actor = actor(&request);
+        let request = request.into_inner();
+        let id = Id::parse("interface_id", &request.interface_id)?;
+        let result = plugins::call_action(&self.app, &actor, id, &request.function, &request.args_json).await?;
+        Ok(Response::new(CallPluginActionResponse { result_json: result.to_string() }))
+    }
+
+    async fn restart_server(&self, request: Request<EmptyRequest>) -> Result<Response<EmptyResponse>, Status> {
+        restart::restart(&self.app, &actor(&request)).await?;
+        Ok(empty())
+    }
+
+    async fn sync_products(
+        &self,
+        request: Request<SyncProductsRequest>,
+    ) -> Result<Response<SyncProductsResponse>, Status> {
+        let interface = Id::parse("interface_id", &request.get_ref().interface_id)?;
+        let group = Id::parse_optional("group_id", &request.get_ref().group_id)?;
+        let found = supply::sync_products(&self.app, &actor(&request), interface, group).await?;
+        let synced: Vec<ProductInfo> = found.into_iter().map(product_info).collect();
+        let count = u32::try_from(synced.len()).unwrap_or(u32::MAX);
+        Ok(Response::new(SyncProductsResponse { synced, count }))
+    }
+
+    async fn query_price(&self, request: Request<QueryPriceRequest>) -> Result<Response<QueryPriceResponse>, Status> {
+        let actor = actor(&request);
+        let request = request.into_inner();
+        let interface = Id::parse("interface_id", &request.interface_id)?;
+        let wish = specs(ServerSpec {
+            cpu_cores: request.cpu_cores,
+            memory_gb: request.memory_gb,
+            disk_gb: request.disk_gb,
+            bandwidth_mbps: request.bandwidth_mbps,
+            region: request.region,
+            os: request.os,
+            extra_specs: request.extra_specs,
+        })?;
+        let quote = supply::quote(&self.app, &actor, interface, &wish).await?;
+        Ok(Response::new(QueryPriceResponse {
+            amount: quote.amount.to_string(),
+            currency: quote.currency,
+            billing_cycle: quote.billing_cycle.to_string(),
+        }))
+    }
+
+    async fn create_upstream_instance(
+        &self,
+        request: Request<UpstreamOrderRequest>,
+    ) -> Result<Response<UpstreamOrderResponse>, Status> {
+        let actor = actor(&request);
+        let request = request.into_inner();
+        let interface = Id::parse("interface_id", &request.interface_id)?;
+        let wish = request.server_spec.map_or_else(|| Ok(Specs::new()), specs)?;
+        let bought = supply::buy(&self.app, &actor, interface, &wish).await?;
+        Ok(Response::new(UpstreamOrderResponse {
+            provider_instance_id: bought.provider_instance_id,
+            status: bought.status,
+            ip_address: bought.ip_address,
+        }))
+    }
+
+    async fn get_instance_status(
+        &self,
+        request: Request<InstanceStatusRequest>,
+    ) -> Result<Response<InstanceStatusResponse>, Status> {
+        let interface = Id::parse("interface_id", &request.get_ref().interface_id)?;
+        let server = supply::status(&self.app, &actor(&request), interface, &request.get_ref().instance_id).await?;
+        Ok(Response::new(InstanceStatusResponse { status: server.status, ip_address: server.ip_address }))
+    }
+
+    async fn sync_upstream_instances(
+        &self,
+        request: Request<SyncUpstreamInstancesRequest>,
+    ) -> Result<Response<SyncUpstreamInstancesResponse>, Status> {
+        let interface = Id::parse("interface_id", &request.get_ref().interface_id)?;
+        let servers = supply::servers(&self.app, &actor(&request), interface).await?;
+        Ok(Response::new(SyncUpstreamInstancesResponse { instances: servers.into_iter().map(server_item).collect() }))
+    }
+
+    async fn import_upstream_instance(
+        &self,
+        request: Request<ImportUpstreamInstanceRequest>,
+    ) -> Result<Response<ImportUpstreamInstanceResponse>, Status> {
+        let interface = Id::parse("interface_id", &request.get_ref().interface_id)?;
+        let made = supply::import(&self.app, &actor(&request), interface, &request.get_ref().instance_id).await?;
+        Ok(Response::new(ImportUpstreamInstanceResponse {
+            instance_id: made.id.to_string(),
+            status: made.status.to_string(),
+            ip_address: made.ip_address,
+        }))
+    }
+
+    async fn get_upstream_balance(
+        &self,
+        request: Request<GetUpstreamBalanceRequest>,
+    ) -> Result<Response<GetUpstreamBalanceResponse>, Status> {
+        let interface = Id::parse("interface_id", &request.get_ref().interface_id)?;
+        let held = supply::balance(&self.app, &actor(&request), interface).await?;
+        Ok(Response::new(GetUpstreamBalanceResponse { balance: held.balance.to_string(), currency: held.currency }))
+    }
+
+    async fn get_plugin_source(
+        &self,
+        request: Request<GetPluginSourceRequest>,
+    ) -> Result<Response<GetPluginSourceResponse>, Status> {
+        let id = Id::parse("interface_id", &request.get_ref().interface_id)?;
+        let found = plugins::source(&self.app, &actor(&request), id).await?;
+        Ok(Response::new(GetPluginSourceResponse { source: found.source, hash: found.hash, edited: found.edited }))
+    }
+
+    async fn update_plugin_source(
+        &self,
+        request: Request<UpdatePluginSourceRequest>,
+    ) -> Result<Response<UpdatePluginSourceResponse>, Status> {
+        let actor = actor(&request);
+        let request = request.into_inner();
+        let id = Id::parse("interface_id", &request.interface_id)?;
+        let checked = plugins::update_source(&self.app, &actor, id, &request.source, &request.expected_hash).await?;
+        Ok(Response::new(UpdatePluginSourceResponse {
+            interface: Some(interface_info(checked.interface)),
+            issues: checked.issues.into_iter().map(issue_info).collect(),
+        }))
+    }
+
+    async fn check_plugin_source(
+        &self,
+        request: Request<CheckPluginSourceRequest>,
+    ) -> Result<Response<CheckPluginSourceResponse>, Status> {
+        let kind = plugins::parse_kind("plugin_type", &request.get_ref().plugin_type)?;
+        let issues = plugins::check_source(&self.app, &actor(&request), kind, &request.get_ref().source).await?;
+        Ok(Response::new(CheckPluginSourceResponse { issues: issues.into_iter().map(issue_info).collect() }))
     }
 }
 

@@ -3,13 +3,17 @@
 use super::{
     convert::text,
     proto::{
-        integration::{GatewayInfo, NotifierInfo, PluginDef, PluginInterfaceInfo, ProviderInfo},
+        integration::{
+            GatewayInfo, NotifierInfo, PluginDef, PluginInterfaceInfo, PluginSourceIssue, ProviderInfo,
+            UpstreamInstanceItem,
+        },
         product::{PriceImpact, SpecField, SpecGroup, SpecOption, SpecTemplate},
     },
 };
 use crate::core::{
-    plugins::{Definition, Interface, Kind},
+    plugins::{Definition, Interface, Kind, engine::Issue},
     products::{Provider, spec},
+    supply::ProviderServer,
 };
 
 pub(super) fn plugin_def(definition: Definition) -> PluginDef {
@@ -42,6 +46,19 @@ pub(super) fn interface_info(interface: Interface) -> PluginInterfaceInfo {
         last_check_at: interface.last_check_at.map(|at| at.to_string()),
         has_admin_page: interface.has_admin_page,
         plugin_version: interface.plugin_version,
+    }
+}
+
+pub(super) fn issue_info(issue: Issue) -> PluginSourceIssue {
+    PluginSourceIssue { line: issue.line, column: issue.column, message: issue.message }
+}
+
+pub(super) fn server_item(server: ProviderServer) -> UpstreamInstanceItem {
+    UpstreamInstanceItem {
+        instance_id: server.instance_id,
+        status: server.status,
+        ip_address: server.ip_address,
+        created_at: server.created_at,
     }
 }
 

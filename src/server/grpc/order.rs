@@ -109,7 +109,7 @@ fn payment_info(payment: Payment) -> PaymentInfo {
 ///
 /// # Errors
 /// `spec.twice`, naming the key, for a value that is in a field of its own and, differently, in `extra_specs`.
-fn specs(spec: ServerSpec) -> CoreResult<Specs> {
+pub(super) fn specs(spec: ServerSpec) -> CoreResult<Specs> {
     let number = |value: u32| if value == 0 { String::new() } else { value.to_string() };
     let mut specs: Specs = spec.extra_specs.into_iter().collect();
     for (key, value) in [

@@ -191,7 +191,7 @@ fn cycle_prices(prices: &HashMap<String, String>) -> CoreResult<BTreeMap<Billing
     prices.iter().map(price).collect()
 }
 
-fn product_info(product: Product) -> ProductInfo {
+pub(super) fn product_info(product: Product) -> ProductInfo {
     ProductInfo {
         id: product.id.to_string(),
         name: product.name,

@@ -14,7 +14,7 @@ use rustbill::core::{
     invoices::{self, NewInvoice, NewItem},
     orders::OrderStatus,
     page::PageRequest,
-    plugins::Interface,
+    plugins::{self, Interface},
     products::Product,
     settlement,
     tickets::{self, NewTicket},
@@ -38,6 +38,7 @@ pub(crate) struct Shop<'a> {
     world: &'a World,
     channel: Channel,
     provider: Interface,
+    upstream: Interface,
     gateway: Interface,
     product: Product,
     mail: Receiver,
@@ -54,6 +55,8 @@ impl<'a> Shop<'a> {
     pub(crate) async fn open(world: &'a World, channel: Channel) -> Self {
         let provider = world.instant_provider().await;
         let product = world.product(&provider).await;
+        world.write_plugin("provider-rustbill.rn", include_str!("../scripts/provider-upstream.rn"));
+        let upstream = world.interface("provider-rustbill.rn", json!({})).await;
         let config = json!({ "bank_name": "Bank", "account_name": "Shop", "account_number": "DE00 1234" });
         let gateway = world.interface("gateway-banktransfer.rn", config).await;
         let mail = Receiver::start().await;
@@ -62,7 +65,7 @@ impl<'a> Shop<'a> {
         world.write_plugin("notifier-mail.rn", &script);
         world.interface("notifier-mail.rn", json!({ "url": mail.url })).await;
         world.start_worker();
-        Self { world, channel, provider, gateway, product, mail }
+        Self { world, channel, provider, upstream, gateway, product, mail }
     }
 
     pub(crate) fn things(&'a self, call: &'a str) -> Things<'a> {
@@ -185,8 +188,14 @@ impl Things<'_> {
             "INSTANCE_ID" => shop.instance().await,
             "INVOICE_ID" => shop.invoice().await,
             "PAYMENT_ID" => shop.payment(self.call.ends_with("/RefundPayment")).await,
+            "PROVIDER_INTERFACE_ID" if self.call.contains(".IntegrationService/") => shop.upstream.id,
             "PROVIDER_INTERFACE_ID" => shop.provider.id,
             "GATEWAY_ID" => shop.gateway.id,
+            "INTERFACE_ID"
+                if ["/GetPluginAdminPage", "/CallPluginAction"].iter().any(|call| self.call.ends_with(call)) =>
+            {
+                shop.upstream.id
+            }
             "INTERFACE_ID" => world.instant_provider().await.id,
             "PLUGIN_ID" => shop.gateway.plugin_def_id.unwrap(),
             "CATEGORY_ID" => {
@@ -209,6 +218,10 @@ impl Things<'_> {
                     ..NewTicket::default()
                 };
                 tickets::create(app, admin, &new).await.unwrap().id
+            }
+            "HASH" => {
+                let interface = Id::parse("interface", &self.known["INTERFACE_ID"]).unwrap();
+                return plugins::source(app, admin, interface).await.unwrap().hash;
             }
             // What a provider calls a server, and words that merely are in capitals.
             other => {

@@ -97,6 +97,11 @@ impl Program {
         self.child.wait().unwrap();
     }
 
+    /// The exit code, once it ended by itself.
+    pub(crate) fn ended(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// SIGTERM, and the exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         let killed = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();

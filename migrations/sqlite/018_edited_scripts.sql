@@ -1,0 +1,2 @@
+-- Whether a script that was edited here has a page for the administration; NULL: the script is its definition's.
+ALTER TABLE plugin_interfaces ADD COLUMN has_admin_page INTEGER CHECK (has_admin_page IN (0, 1));

@@ -1,0 +1,176 @@
+//! What an interface's own page for the administration needs, and the end of an interface.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    host::NO_FUNCTION,
+    model::Interface,
+    operations::{find, record, summary},
+    store,
+};
+use crate::core::{
+    actor::{Actor, Permission},
+    app::App,
+    database::is_foreign_key_violation,
+    error::{Error, Result},
+    id::Id,
+    text::{self, NAME_MAX},
+};
+
+/// Bytes of a page.
+const PAGE_MAX: usize = 1024 * 1024;
+/// Bytes of a call's arguments and of its result.
+const ARGUMENTS_MAX: usize = 1024 * 1024;
+/// Bytes of a function's name.
+const FUNCTION_MAX: usize = 100;
+/// How the functions begin that a page may call: the others take payments and make servers.
+const ACTION_PREFIX: &str = "admin_";
+
+/// A plugin's own page.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct AdminPage {
+    /// Its title.
+    pub title: String,
+    /// The page. It is the script's, and belongs into a sandboxed frame.
+    pub html: String,
+}
+
+/// The interface's own page for the administration. For administrators.
+///
+/// # Errors
+/// NotFound; `plugin.no_page` for a script without one; Internal when the script fails or answers with more than 1 MiB;
+/// PermissionDenied for others.
+pub async fn admin_page(app: &App, actor: &Actor, id: Id) -> Result<AdminPage> {
+    actor.require(Permission::Admin)?;
+    let interface = find(&app.database, id).await?;
+    let answer = app.plugins.call_json(&interface, "admin_page", json!({})).await.map_err(|error| {
+        if error.code() == NO_FUNCTION {
+            Error::invalid("plugin.no_page", format!("the plugin of `{}` has no page", interface.display_name))
+        } else {
+            error
+        }
+    })?;
+    read_page(&interface, answer)
+}
+
+/// A page is `{title, html}`, as an object or as JSON text, or HTML alone.
+fn read_page(interface: &Interface, answer: Value) -> Result<AdminPage> {
+    let nonsense =
+        |what: &str| Error::internal("plugin.admin_page", format!("the page of `{}` {what}", interface.display_name));
+    let mut title = String::new();
+    let html = match answer {
+        Value::String(html) => html,
+        Value::Object(mut page) => {
+            if let Some(Value::String(given)) = page.remove("title") {
+                title = text::shown(given.trim(), NAME_MAX);
+            }
+            match page.remove("html").or_else(|| page.remove("html_content")) {
+                Some(Value::String(html)) => html,
+                _ => return Err(nonsense("is an object without the text `html`")),
+            }
+        }
+        _ => return Err(nonsense("is neither a text nor an object")),
+    };
+    if html.len() > PAGE_MAX {
+        return Err(nonsense(&format!("has {} bytes, at most {PAGE_MAX} are allowed", html.len())));
+    }
+    if title.is_empty() {
+        title.clone_from(&interface.display_name);
+    }
+    Ok(AdminPage { title, html })
+}
+
+/// Calls a function of the script for its page, and gives back what it returned. Only functions whose names begin with
+/// `admin_` can be called, and arguments can't take the place of settings. For administrators.
+///
+/// # Errors
+/// NotFound; `plugin.function` for another name; `plugin.no_function`; `plugin.arguments` for what is no JSON object and
+/// for the name of a setting; Internal when the script refuses or fails; PermissionDenied for others.
+pub async fn call_action(app: &App, actor: &Actor, id: Id, function: &str, arguments: &str) -> Result<Value> {
+    actor.require(Permission::Admin)?;
+    check_function(function)?;
+    let interface = find(&app.database, id).await?;
+    let arguments = read_arguments(&interface, arguments)?;
+    let answer = app.plugins.call_json(&interface, function, Value::Object(arguments)).await;
+    if matches!(&answer, Err(error) if error.code() == NO_FUNCTION) {
+        return answer;
+    }
+    // Also when it failed: nobody knows what it did by then. The arguments may hold anything, so they are not kept.
+    let detail = json!({ "function": function, "failed": answer.is_err() });
+    let mut tx = app.database.begin().await?;
+    record(&mut tx, app, actor, "plugin_interface.call", &interface, &detail).await?;
+    tx.commit().await?;
+    let answer = answer?;
+    if answer.to_string().len() > ARGUMENTS_MAX {
+        let message = format!("`{function}` answered with more than {ARGUMENTS_MAX} bytes");
+        return Err(Error::internal("plugin.result", message));
+    }
+    Ok(answer)
+}
+
+fn check_function(function: &str) -> Result<()> {
+    let is_name = function.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_name && function.len() <= FUNCTION_MAX && function.starts_with(ACTION_PREFIX) {
+        return Ok(());
+    }
+    let shown = text::shown(function, text::SHOWN_MAX);
+    Err(Error::invalid(
+        "plugin.function",
+        format!("`function` is `{shown}`, expected a name that begins with `{ACTION_PREFIX}`, such as `admin_list`"),
+    ))
+}
+
+fn read_arguments(interface: &Interface, text: &str) -> Result<Map<String, Value>> {
+    let refuse = |what: String| Error::invalid("plugin.arguments", format!("`args_json` {what}"));
+    if text.len() > ARGUMENTS_MAX {
+        return Err(refuse(format!("has {} bytes, at most {ARGUMENTS_MAX} are allowed", text.len())));
+    }
+    if text.trim().is_empty() {
+        return Ok(Map::new());
+    }
+    let arguments = match serde_json::from_str(text) {
+        Ok(Value::Object(arguments)) => arguments,
+        Ok(_) => return Err(refuse("is no object, expected something like `{\"key\": \"value\"}`".to_owned())),
+        Err(cause) => return Err(refuse(format!("is no JSON: line {}, column {}", cause.line(), cause.column()))),
+    };
+    // They come from a page in a browser: one that was tampered with must not send the settings' secrets elsewhere.
+    let settings = [&interface.config.0, interface.config_schema.0.get("properties").unwrap_or(&Value::Null)];
+    if let Some(key) = arguments.keys().find(|key| settings.iter().any(|known| known.get(key.as_str()).is_some())) {
+        let shown = text::shown(key, text::SHOWN_MAX);
+        return Err(refuse(format!("has the key `{shown}`, which is a setting of the interface")));
+    }
+    Ok(arguments)
+}
+
+/// Removes an interface that nothing points at, with what its script remembers. For administrators.
+///
+/// # Errors
+/// NotFound; `plugin.in_use`, saying by how many of what; PermissionDenied for others.
+pub async fn delete(app: &App, actor: &Actor, id: Id) -> Result<()> {
+    actor.require(Permission::Admin)?;
+    let mut tx = app.database.begin().await?;
+    store::lock(&mut tx, id).await?;
+    let interface = find(&mut tx, id).await?;
+    let in_use = |uses: &str| {
+        Error::invalid("plugin.in_use", format!("`{}` is used by {uses}", interface.display_name))
+            .hint("disable it instead")
+    };
+    let uses = store::uses(&mut tx, id).await?;
+    if !uses.is_empty() {
+        let uses: Vec<String> = uses
+            .iter()
+            .map(|(noun, count)| match count {
+                1 => format!("1 {}", noun.trim_end_matches('s')),
+                count => format!("{count} {noun}"),
+            })
+            .collect();
+        return Err(in_use(&uses.join(", ")));
+    }
+    // What came in between is seen by the foreign keys.
+    store::delete(&mut tx, id)
+        .await
+        .map_err(|error| if is_foreign_key_violation(&error) { in_use("something new") } else { error })?;
+    record(&mut tx, app, actor, "plugin_interface.delete", &interface, &json!({ "before": summary(&interface) }))
+        .await?;
+    tx.commit().await
+}
