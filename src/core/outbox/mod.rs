@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-pub use self::store::{claim, enqueue, finish, give_up, has_due, has_open, release_all, renew, retry_later};
+pub use self::store::{claim, enqueue, finish, give_up, has_due, has_open, release_all, renew, retry_later, was_told};
 use crate::core::{event::EventType, id::Id};
 
 /// How long a claim lasts unless it is renewed.
