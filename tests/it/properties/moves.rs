@@ -16,12 +16,12 @@ use rustbill::core::{
     customers::Customer,
     error::{Kind, Result},
     id::Id,
-    invoices::{self, NewInvoice, NewItem},
+    invoices::{self, InvoiceStatus, NewInvoice, NewItem},
     money::Money,
-    orders,
+    orders::{self, OrderStatus},
     plugins::Interface,
     products::Product,
-    settlement::{self, Target},
+    settlement::{self, InvoiceUpdate, OrderUpdate, Target},
     tickets::{self, NewReply, NewTicket, TicketStatus, TicketUpdate},
     worker,
 };
@@ -76,12 +76,18 @@ moves! {
     place_and_pay => |s, p| settlement::order_and_pay(&s.world.app, s.actor(p), &new_order(s.customer(p), s.product), Some(s.gateway.id));
     pay_from_the_balance => |s, p| async { settlement::pay_order(&s.world.app, s.actor(p), s.order(p).await, None).await };
     pay_through_a_gateway => |s, p| async { settlement::pay_order(&s.world.app, s.actor(p), s.order(p).await, Some(s.gateway.id)).await };
-    pay_an_invoice => |s, p| async { settlement::start(&s.world.app, s.actor(p), Target::Invoice(s.invoice(p).await), s.gateway.id, "").await };
+    pay_an_invoice => |s, p| async { settlement::start(&s.world.app, s.actor(p), Target::Invoice(s.payable(p).await), s.gateway.id, "").await };
+    pay_an_invoice_from_the_balance => |s, p| async { settlement::pay(&s.world.app, s.actor(p), Target::Invoice(s.payable(p).await), None, "").await };
     recharge => |s, p| settlement::start(&s.world.app, s.actor(p), Target::Recharge { customer_id: None, amount: p.amount() }, s.gateway.id, "");
     confirm => |s, p| async { settlement::confirm(&s.world.app, &s.world.admin, s.payment(p).await, "", "").await };
     adjust => |s, p| balance::adjust(&s.world.app, &s.world.admin, s.customer(p).id, p.signed(), "A correction");
     draft => |s, p| async { invoices::create(&s.world.app, &s.world.admin, &s.draft(p)).await };
     issue => |s, p| async { invoices::issue(&s.world.app, &s.world.admin, s.invoice(p).await).await };
+    move_an_order => |s, p| async { settlement::update_order(&s.world.app, &s.world.admin, s.order(p).await, &p.order_update()).await };
+    move_an_invoice => |s, p| async { settlement::update_invoice(&s.world.app, &s.world.admin, s.invoice(p).await, &p.invoice_update()).await };
+    delete_an_order => |s, p| async { settlement::delete_order(&s.world.app, &s.world.admin, s.order(p).await).await };
+    delete_an_invoice => |s, p| async { invoices::delete(&s.world.app, &s.world.admin, s.invoice(p).await).await };
+    look_for_overdue => |s, _p| invoices::mark_overdue(&s.world.app, &s.world.admin);
     open_a_ticket => |s, p| async { tickets::create(&s.world.app, s.actor(p), &ticket()).await };
     reply => |s, p| async { tickets::reply(&s.world.app, s.actor(p), &s.reply(p).await).await };
     answer => |s, p| async { tickets::reply(&s.world.app, &s.world.admin, &s.reply(p).await).await };
@@ -96,6 +102,16 @@ impl Pick {
 
     fn signed(self) -> Money {
         if self.choice.is_multiple_of(3) { self.amount().negated() } else { self.amount() }
+    }
+
+    fn order_update(self) -> OrderUpdate {
+        let status = OrderStatus::ALL[usize::from(self.choice) % OrderStatus::ALL.len()];
+        OrderUpdate { status: Some(status), provider_instance_id: Some("vm-1".to_owned()), notes: None }
+    }
+
+    fn invoice_update(self) -> InvoiceUpdate {
+        let status = InvoiceStatus::ALL[usize::from(self.choice) % InvoiceStatus::ALL.len()];
+        InvoiceUpdate { status: Some(status), notes: None }
     }
 
     fn ticket_update(self) -> TicketUpdate {
@@ -135,6 +151,12 @@ impl Shop<'_> {
 
     async fn invoice(&self, pick: Pick) -> Id {
         self.one_of("SELECT id FROM invoices WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
+    }
+
+    async fn payable(&self, pick: Pick) -> Id {
+        let sql =
+            "SELECT id FROM invoices WHERE customer_id IN ($1, $2) AND status IN ('issued', 'overdue') ORDER BY id";
+        self.one_of(sql, pick).await
     }
 
     async fn ticket(&self, pick: Pick) -> Id {
@@ -214,7 +236,7 @@ on_both! {
         let gateway = world.interface("gateway-friendly.rn", serde_json::json!({})).await;
         let product = world.product(&world.instant_provider().await).await;
         let pick = (any::<u8>(), any::<u8>(), 0_u16..6000).prop_map(|(which, choice, cents)| Pick { which, choice, cents });
-        let strategy = vec((0..MOVES.len(), pick), 1..40);
+        let strategy = vec((0..MOVES.len(), pick), 10..50);
         let count = if world.db().is_postgres() { 15 } else { 50 };
         let accepted = Accepted::default();
         let result = check(count, &strategy, async |steps| {
