@@ -1,9 +1,13 @@
 //! What several nouns read from the command line. Values stay texts until the core reads them, so that its rules and
 //! its errors are the same here as over the wire.
 
-use std::{collections::BTreeMap, io::Read as _};
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _, Read as _},
+};
 
 use clap::Args;
+use dialoguer::Confirm;
 
 use crate::core::{
     error::{Error, Result},
@@ -26,6 +30,31 @@ pub(super) struct Paging {
 impl Paging {
     pub(super) fn request(&self) -> PageRequest {
         PageRequest::new(self.page, self.page_size)
+    }
+}
+
+/// What can't be undone, and whether somebody is asked first
+#[derive(Debug, Args)]
+pub(super) struct Sure {
+    /// Do it without asking; nobody is asked where there is no terminal
+    #[arg(long, short = 'y')]
+    yes: bool,
+}
+
+impl Sure {
+    /// Asks, where somebody is there to answer.
+    ///
+    /// # Errors
+    /// `cli.declined` for a no.
+    pub(super) fn ask(&self, question: &str) -> Result<()> {
+        if self.yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(());
+        }
+        match Confirm::new().with_prompt(question).default(false).interact() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::invalid("cli.declined", "nothing was done: the answer was no")),
+            Err(cause) => Err(Error::invalid("cli.declined", "nothing was done: there was no answer").caused_by(cause)),
+        }
     }
 }
 

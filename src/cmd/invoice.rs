@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::{
     Context, Format,
-    arguments::{Paging, optional_id, optional_word},
+    arguments::{Paging, Sure, optional_id, optional_word},
+    payment,
     show::{self, Show as _, fields, page},
 };
 use crate::core::{
@@ -13,10 +14,11 @@ use crate::core::{
     id::Id,
     invoices::{self, Invoice, InvoiceFilter, InvoiceStatus, NewInvoice, NewItem},
     money::{Money, Sign},
+    settlement::{self, InvoiceUpdate, Target},
     time::parse_date,
 };
 
-/// Look at invoices, write and issue them
+/// Look at invoices, write, issue, pay and cancel them
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -38,6 +40,34 @@ pub(super) enum InvoiceCommand {
         id: String,
     },
     Generate(Generate),
+    Update(Update),
+    Pay(Pay),
+    /// Mark an issued invoice overdue whose last day to pay is over
+    #[command(after_help = "Examples:\n  rustbill invoice overdue 0190a5b0-7c1e-7000-8000-000000000001")]
+    Overdue {
+        /// The invoice
+        id: String,
+    },
+    /// Take an invoice back; its instalments are not billed again
+    #[command(
+        after_help = "Examples:\n  rustbill invoice cancel 0190a5b0-7c1e-7000-8000-000000000001\n  rustbill invoice cancel 0190a5b0-7c1e-7000-8000-000000000001 --yes"
+    )]
+    Cancel {
+        /// The invoice
+        id: String,
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Delete an invoice that never got a number
+    #[command(
+        after_help = "Examples:\n  rustbill invoice delete 0190a5b0-7c1e-7000-8000-000000000001\n  rustbill invoice delete 0190a5b0-7c1e-7000-8000-000000000001 --yes"
+    )]
+    Delete {
+        /// The invoice
+        id: String,
+        #[command(flatten)]
+        sure: Sure,
+    },
 }
 
 /// List invoices, newest first
@@ -105,6 +135,41 @@ pub(super) struct Generate {
     to: String,
 }
 
+/// Change the state or a draft's notes
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill invoice update 0190a5b0-7c1e-7000-8000-000000000001 --notes 'As discussed on Monday'
+  rustbill invoice update 0190a5b0-7c1e-7000-8000-000000000001 --notes '' --status issued")]
+pub(super) struct Update {
+    /// The invoice
+    id: String,
+    /// The new state: issued, paid, overdue or cancelled
+    #[arg(long)]
+    status: Option<String>,
+    /// Notes; an empty text takes them away
+    #[arg(long, value_name = "TEXT")]
+    notes: Option<String>,
+}
+
+/// Pay what is left of an invoice: from the balance, through a gateway, or by money that came another way
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill invoice pay 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill invoice pay 0190a5b0-7c1e-7000-8000-000000000001 --gateway 0190a5b0-7c1e-7000-8000-000000000003
+  rustbill invoice pay 0190a5b0-7c1e-7000-8000-000000000001 --received")]
+pub(super) struct Pay {
+    /// The invoice
+    id: String,
+    /// The gateway [default: the customer's balance]
+    #[arg(long, value_name = "ID", conflicts_with = "received")]
+    gateway: Option<String>,
+    /// The money came by another way: record its payment
+    #[arg(long)]
+    received: bool,
+}
+
 impl InvoiceCommand {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         match self {
@@ -123,8 +188,49 @@ impl InvoiceCommand {
                 let count = invoices::generate(context.app().await?, &context.actor, from, to).await?;
                 context.printer.item(vec![("invoices", count.to_string())], &json!({ "invoices": count }))
             }
+            Self::Update(update) => update.run(context).await,
+            Self::Pay(pay) => pay.run(context).await,
+            Self::Overdue { id } => move_to(context, &id, InvoiceStatus::Overdue).await,
+            Self::Cancel { id, sure } => {
+                sure.ask("Cancel the invoice? Its instalments are not billed again")?;
+                move_to(context, &id, InvoiceStatus::Cancelled).await
+            }
+            Self::Delete { id, sure } => {
+                sure.ask("Delete the invoice?")?;
+                let id = Id::parse("id", &id)?;
+                invoices::delete(context.app().await?, &context.actor, id).await?;
+                show::deleted(context, id)
+            }
         }
     }
+}
+
+impl Update {
+    async fn run(self, context: &Context) -> Result<()> {
+        let status = optional_word(self.status.as_deref(), InvoiceStatus::parse)?;
+        change(context, &self.id, &InvoiceUpdate { status, notes: self.notes }).await
+    }
+}
+
+impl Pay {
+    async fn run(self, context: &Context) -> Result<()> {
+        if self.received {
+            return move_to(context, &self.id, InvoiceStatus::Paid).await;
+        }
+        let target = Target::Invoice(Id::parse("id", &self.id)?);
+        let gateway = optional_id("gateway", self.gateway.as_deref())?;
+        let app = context.app().await?;
+        payment::print(context, &settlement::pay(app, &context.actor, target, gateway, "").await?)
+    }
+}
+
+async fn move_to(context: &Context, id: &str, status: InvoiceStatus) -> Result<()> {
+    change(context, id, &InvoiceUpdate { status: Some(status), notes: None }).await
+}
+
+async fn change(context: &Context, id: &str, change: &InvoiceUpdate) -> Result<()> {
+    let id = Id::parse("id", id)?;
+    print(context, &settlement::update_invoice(context.app().await?, &context.actor, id, change).await?)
 }
 
 impl List {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     Context, Format,
-    arguments::{Paging, optional_id, optional_word, pairs},
+    arguments::{Paging, Sure, optional_id, optional_word, pairs},
     payment,
     show::{self, Show as _, fields, page},
 };
@@ -15,10 +15,11 @@ use crate::core::{
     orders::{self, NewOrder, Order, OrderFilter, OrderStatus},
     payments::Payment,
     products::BillingCycle,
-    settlement, text,
+    settlement::{self, OrderUpdate},
+    text,
 };
 
-/// Look at orders, place and pay them
+/// Look at orders, place, pay and end them
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -34,6 +35,59 @@ pub(super) enum OrderCommand {
     },
     Create(Create),
     Pay(Pay),
+    Update(Update),
+    /// Cancel an order that does not run yet; what was paid goes to the balance
+    #[command(
+        after_help = "Examples:\n  rustbill order cancel 0190a5b0-7c1e-7000-8000-000000000001\n  rustbill order cancel 0190a5b0-7c1e-7000-8000-000000000001 --yes"
+    )]
+    Cancel {
+        /// The order
+        id: String,
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Stop the server of an order for now
+    #[command(after_help = "Examples:\n  rustbill order suspend 0190a5b0-7c1e-7000-8000-000000000001")]
+    Suspend {
+        /// The order
+        id: String,
+    },
+    /// Let a suspended order go on, and start its server
+    #[command(after_help = "Examples:\n  rustbill order resume 0190a5b0-7c1e-7000-8000-000000000001")]
+    Resume {
+        /// The order
+        id: String,
+    },
+    /// End an order as agreed, and give its server back
+    #[command(
+        after_help = "Examples:\n  rustbill order complete 0190a5b0-7c1e-7000-8000-000000000001\n  rustbill order complete 0190a5b0-7c1e-7000-8000-000000000001 --yes"
+    )]
+    Complete {
+        /// The order
+        id: String,
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// End an order, and give its server back
+    #[command(
+        after_help = "Examples:\n  rustbill order terminate 0190a5b0-7c1e-7000-8000-000000000001\n  rustbill order terminate 0190a5b0-7c1e-7000-8000-000000000001 --yes"
+    )]
+    Terminate {
+        /// The order
+        id: String,
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Delete an order without payments, invoices and server
+    #[command(
+        after_help = "Examples:\n  rustbill order delete 0190a5b0-7c1e-7000-8000-000000000001\n  rustbill order delete 0190a5b0-7c1e-7000-8000-000000000001 --yes"
+    )]
+    Delete {
+        /// The order
+        id: String,
+        #[command(flatten)]
+        sure: Sure,
+    },
 }
 
 /// List orders, newest first
@@ -101,6 +155,30 @@ pub(super) struct Pay {
     gateway: Option<String>,
 }
 
+/// Change the state, the notes, or what the provider calls the server
+#[derive(Debug, Args)]
+#[command(after_help = "\
+An order that is made paid by hand counts as paid by other means, and its server is made. One that is made active by
+hand needs a server: give what the provider calls it.
+
+Examples:
+  rustbill order update 0190a5b0-7c1e-7000-8000-000000000001 --notes 'Called, wants more memory'
+  rustbill order update 0190a5b0-7c1e-7000-8000-000000000001 --status paid
+  rustbill order update 0190a5b0-7c1e-7000-8000-000000000001 --status active --provider-instance vm-104")]
+pub(super) struct Update {
+    /// The order
+    id: String,
+    /// The new state, such as paid, provisioning, active or suspended
+    #[arg(long)]
+    status: Option<String>,
+    /// What the provider calls the server
+    #[arg(long, value_name = "NAME")]
+    provider_instance: Option<String>,
+    /// Notes; an empty text takes them away
+    #[arg(long, value_name = "TEXT")]
+    notes: Option<String>,
+}
+
 /// An order that was just placed, with the payment that was begun.
 #[derive(Serialize)]
 struct Placed {
@@ -124,8 +202,50 @@ impl OrderCommand {
                 let app = context.app().await?;
                 payment::print(context, &settlement::pay_order(app, &context.actor, id, gateway).await?)
             }
+            Self::Update(update) => update.run(context).await,
+            Self::Cancel { id, sure } => {
+                sure.ask("Cancel the order? What was paid goes to the balance")?;
+                move_to(context, &id, OrderStatus::Cancelled).await
+            }
+            Self::Suspend { id } => move_to(context, &id, OrderStatus::Suspended).await,
+            Self::Resume { id } => move_to(context, &id, OrderStatus::Active).await,
+            Self::Complete { id, sure } => {
+                sure.ask("Complete the order? Its server is given back")?;
+                move_to(context, &id, OrderStatus::Completed).await
+            }
+            Self::Terminate { id, sure } => {
+                sure.ask("Terminate the order? Its server is given back")?;
+                move_to(context, &id, OrderStatus::Terminated).await
+            }
+            Self::Delete { id, sure } => {
+                sure.ask("Delete the order?")?;
+                let id = Id::parse("id", &id)?;
+                settlement::delete_order(context.app().await?, &context.actor, id).await?;
+                show::deleted(context, id)
+            }
         }
     }
+}
+
+impl Update {
+    async fn run(self, context: &Context) -> Result<()> {
+        let change = OrderUpdate {
+            status: optional_word(self.status.as_deref(), OrderStatus::parse)?,
+            provider_instance_id: self.provider_instance,
+            notes: self.notes,
+        };
+        update(context, &self.id, &change).await
+    }
+}
+
+async fn move_to(context: &Context, id: &str, status: OrderStatus) -> Result<()> {
+    update(context, id, &OrderUpdate { status: Some(status), ..OrderUpdate::default() }).await
+}
+
+async fn update(context: &Context, id: &str, change: &OrderUpdate) -> Result<()> {
+    let id = Id::parse("id", id)?;
+    let order = settlement::update_order(context.app().await?, &context.actor, id, change).await?;
+    show::item(context, lines(&order), &order)
 }
 
 impl List {

@@ -17,6 +17,10 @@ text_enum! {
         OrderEnded = "order_ended",
         /// A refund was reserved and its gateway is to be asked, again if need be. Nobody is told.
         RefundRequested = "refund_requested",
+        /// An order was suspended; the worker has its server stopped. Nobody is told.
+        OrderSuspended = "order_suspended",
+        /// A suspended order goes on; the worker has its server started. Nobody is told.
+        OrderResumed = "order_resumed",
         /// A server was given back to its provider.
         InstanceTerminated = "instance_terminated",
         /// A ticket got another assignee.
@@ -33,6 +37,12 @@ text_enum! {
 }
 
 impl EventType {
+    /// Whether it is work for the worker only, of which nobody is told who did not ask for it by name.
+    #[must_use]
+    pub const fn is_internal(self) -> bool {
+        matches!(self, Self::OrderEnded | Self::OrderSuspended | Self::OrderResumed | Self::RefundRequested)
+    }
+
     /// The event that a plugin names in `supported_events`, also by the dotted names of the authors' documentation.
     #[must_use]
     pub fn from_plugin_name(name: &str) -> Option<Self> {

@@ -48,9 +48,6 @@ const NOT_AGAIN: &[(&str, &str)] = &[
     ("IdentityService/Login", "it takes long, and whoever is refused had nothing to write"),
 ];
 
-/// RPCs of which some requests are not available yet, and so may answer Unimplemented, as all of [`NOT_BUILT`] do.
-const PARTLY_BUILT: &[(&str, &str)] = &[("BillingService/UpdateInvoice", "only issuing is there")];
-
 /// Fields of a request whose name stands for another thing in the answer.
 const OTHER_THING: &[(&str, &str, &str)] =
     &[("IntegrationService/ImportUpstreamInstance", "instance_id", "asked by the provider's id, answered with ours")];
@@ -78,8 +75,7 @@ impl Shot<'_> {
             Err(status) => status,
         };
         let (code, text) = (status.code(), status.message());
-        let is_unbuilt = NOT_BUILT.contains(&self.rpc) || PARTLY_BUILT.iter().any(|(partly, _)| *partly == self.rpc);
-        let is_known = ANSWERS.contains(&code) || (code == Code::Unimplemented && is_unbuilt);
+        let is_known = ANSWERS.contains(&code) || (code == Code::Unimplemented && NOT_BUILT.contains(&self.rpc));
         let fault = if !is_known {
             format!("{code:?}: {text:.300}")
         } else if text.is_empty() || text.chars().count() > MESSAGE_MAX {

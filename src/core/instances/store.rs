@@ -146,3 +146,40 @@ pub(crate) async fn end(tx: &mut Tx, at: Timestamp, order_id: Id) -> Result<()> 
         .execute_one()
         .await
 }
+
+/// Writes how the server of an order is, whatever was said of it before.
+///
+/// # Errors
+/// When the order has none.
+pub(crate) async fn set_status_of_order(
+    tx: &mut Tx,
+    at: Timestamp,
+    order_id: Id,
+    status: InstanceStatus,
+) -> Result<()> {
+    tx.q("UPDATE instances SET status = $2, updated_at = $3 WHERE order_id = $1")
+        .bind(order_id)
+        .bind(status)
+        .bind(at)
+        .execute_one()
+        .await
+}
+
+/// Writes what the provider calls the server of an order, if there is one.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn set_provider_instance(
+    tx: &mut Tx,
+    at: Timestamp,
+    order_id: Id,
+    provider_instance_id: &str,
+) -> Result<()> {
+    tx.q("UPDATE instances SET provider_instance_id = $2, updated_at = $3 WHERE order_id = $1")
+        .bind(order_id)
+        .bind(provider_instance_id.to_owned())
+        .bind(at)
+        .execute()
+        .await
+        .map(|_| ())
+}

@@ -6,11 +6,16 @@
 mod generate;
 mod model;
 mod operations;
+mod overdue;
 pub(crate) mod store;
 
-pub(crate) use self::operations::is_visible;
 pub use self::{
     generate::generate,
     model::{Invoice, InvoiceItem, InvoiceStatus},
-    operations::{InvoiceFilter, InvoiceUpdate, NewInvoice, NewItem, create, get, issue, list, update},
+    operations::{InvoiceFilter, NewInvoice, NewItem, create, delete, get, issue, list},
+    overdue::mark_overdue,
+};
+pub(crate) use self::{
+    operations::{is_visible, issue_held, record_change},
+    overdue::set_overdue,
 };

@@ -186,56 +186,64 @@ pub async fn issue(app: &App, actor: &Actor, id: Id) -> Result<Invoice> {
     let mut tx = app.database.begin().await?;
     let at = app.clock.now();
     let invoice = store::lock(&mut tx, id).await?;
-    invoice.status.check_move(InvoiceStatus::Issued)?;
-    let number = number(at.year(), store::next_number(&mut tx, at.year()).await?);
-    store::set_issued(&mut tx, at, id, &number).await?;
-    let mut invoice = Invoice {
-        status: InvoiceStatus::Issued,
-        invoice_number: Some(number),
-        issued_at: Some(at),
-        updated_at: at,
-        items: store::items(&mut tx, id).await?,
-        ..invoice
-    };
-    // Nothing to pay is paid.
-    if invoice.total_amount == invoice.paid_amount {
-        store::set_paid(&mut tx, at, &invoice).await?;
-        invoice = Invoice { status: InvoiceStatus::Paid, paid_at: Some(at), ..invoice };
-    }
-    announce(&mut tx, at, &invoice).await?;
-    record(&mut tx, at, actor, "invoice.issue", &invoice).await?;
+    let invoice = issue_held(&mut tx, at, actor, &invoice).await?;
     tx.commit().await?;
     app.wake.notify_one();
     Ok(invoice)
 }
 
-/// What to change of an invoice.
-#[derive(Clone, Debug, Default)]
-pub struct InvoiceUpdate {
-    /// Another state.
-    pub status: Option<InvoiceStatus>,
-    /// Other notes.
-    pub notes: Option<String>,
-}
-
-/// Changes an invoice. So far it can be issued. For administrators.
+/// Issues a draft that the transaction holds, and leaves the event.
 ///
 /// # Errors
-/// As [`issue`]; Unimplemented for every other change; `invoice.no_change` for none.
-pub async fn update(app: &App, actor: &Actor, id: Id, change: &InvoiceUpdate) -> Result<Invoice> {
-    actor.require(Permission::Admin)?;
-    match (change.status, &change.notes) {
-        (Some(InvoiceStatus::Issued), None) => issue(app, actor, id).await,
-        (Some(status), None) => Err(Error::unimplemented(
-            "invoice.update",
-            format!("making an invoice {status} is not available in this version"),
-        )),
-        (_, Some(_)) => Err(Error::unimplemented(
-            "invoice.update",
-            "changing the notes of an invoice is not available in this version",
-        )),
-        (None, None) => Err(Error::invalid("invoice.no_change", "nothing to change, expected `status` or `notes`")),
+/// `invoice.wrong_state` for anything but a draft.
+pub(crate) async fn issue_held(tx: &mut Tx, at: Timestamp, actor: &Actor, invoice: &Invoice) -> Result<Invoice> {
+    invoice.status.check_move(InvoiceStatus::Issued)?;
+    let number = number(at.year(), store::next_number(tx, at.year()).await?);
+    store::set_issued(tx, at, invoice.id, &number).await?;
+    let mut invoice = Invoice {
+        status: InvoiceStatus::Issued,
+        invoice_number: Some(number),
+        issued_at: Some(at),
+        updated_at: at,
+        items: store::items(&mut *tx, invoice.id).await?,
+        ..invoice.clone()
+    };
+    // Nothing to pay is paid.
+    if invoice.total_amount == invoice.paid_amount {
+        store::set_paid(tx, at, &invoice).await?;
+        invoice = Invoice { status: InvoiceStatus::Paid, paid_at: Some(at), ..invoice };
     }
+    announce(tx, at, &invoice).await?;
+    record(tx, at, actor, "invoice.issue", &invoice).await?;
+    Ok(invoice)
+}
+
+/// Deletes an invoice that never got a number. For administrators.
+///
+/// # Errors
+/// NotFound; `invoice.issued` for one with a number; PermissionDenied for others.
+pub async fn delete(app: &App, actor: &Actor, id: Id) -> Result<()> {
+    actor.require(Permission::Admin)?;
+    let mut tx = app.database.begin().await?;
+    let invoice = store::lock(&mut tx, id).await?;
+    if let Some(number) = &invoice.invoice_number {
+        let error = Error::invalid(
+            "invoice.issued",
+            format!("the invoice {number} is {}; only a draft can be deleted", invoice.status),
+        );
+        let can_be_cancelled = invoice.status.check_move(InvoiceStatus::Cancelled).is_ok();
+        return Err(if can_be_cancelled {
+            error.hint("cancel it instead, such as with `rustbill invoice cancel`")
+        } else {
+            error
+        });
+    }
+    let invoice = Invoice { items: store::items(&mut tx, id).await?, ..invoice };
+    store::delete(&mut tx, id).await?;
+    let detail = json!({ "before": invoice });
+    let entry = audit::Entry { action: "invoice.delete", target_type: "invoice", target_id: id, detail: &detail };
+    audit::record(&mut tx, app.clock.now(), actor, entry).await?;
+    tx.commit().await
 }
 
 /// Leaves the event that an invoice was issued.
@@ -261,6 +269,23 @@ pub(super) async fn record(
         audit::Entry { action, target_type: "invoice", target_id: invoice.id, detail: &detail },
     )
     .await
+}
+
+/// Writes the audit entry of a changed invoice: what was and what is.
+///
+/// # Errors
+/// When the database refuses it.
+pub(crate) async fn record_change(
+    tx: &mut Tx,
+    at: Timestamp,
+    actor: &Actor,
+    action: &'static str,
+    before: &Invoice,
+    after: &Invoice,
+) -> Result<()> {
+    let detail = audit::change(before, after);
+    audit::record(tx, at, actor, audit::Entry { action, target_type: "invoice", target_id: after.id, detail: &detail })
+        .await
 }
 
 /// A page of invoices with their lines; customers see their own, and no drafts.

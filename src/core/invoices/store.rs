@@ -1,5 +1,7 @@
 //! SQL of invoices.
 
+use chrono::NaiveDate;
+
 use super::{
     model::{Invoice, InvoiceItem, InvoiceStatus},
     operations::InvoiceFilter,
@@ -29,7 +31,10 @@ pub(super) async fn find(database: &Database, id: Id) -> Result<Option<Invoice>>
 }
 
 /// The lines of an invoice in their order.
-pub(super) async fn items(source: impl Source<'_>, invoice: Id) -> Result<Vec<InvoiceItem>> {
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn items(source: impl Source<'_>, invoice: Id) -> Result<Vec<InvoiceItem>> {
     source.q(ITEMS).push_bind(" WHERE invoice_id = ", invoice).push(" ORDER BY position").all().await
 }
 
@@ -158,6 +163,63 @@ pub(crate) async fn set_paid(tx: &mut Tx, at: Timestamp, invoice: &Invoice) -> R
         .bind(at)
         .execute_one()
         .await
+}
+
+/// Moves an invoice that this transaction holds to a state that brings nothing with it, if the states allow it.
+///
+/// # Errors
+/// `invoice.wrong_state`.
+pub(crate) async fn advance(tx: &mut Tx, at: Timestamp, invoice: &Invoice, to: InvoiceStatus) -> Result<()> {
+    invoice.status.check_move(to)?;
+    tx.q("UPDATE invoices SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2")
+        .bind(invoice.id)
+        .bind(invoice.status)
+        .bind(to)
+        .bind(at)
+        .execute_one()
+        .await
+}
+
+/// Writes other notes.
+///
+/// # Errors
+/// When the invoice is gone.
+pub(crate) async fn set_notes(tx: &mut Tx, at: Timestamp, invoice: Id, notes: &str) -> Result<()> {
+    tx.q("UPDATE invoices SET notes = $2, updated_at = $3 WHERE id = $1")
+        .bind(invoice)
+        .bind(notes.to_owned())
+        .bind(at)
+        .execute_one()
+        .await
+}
+
+/// Removes an invoice and its lines.
+pub(super) async fn delete(tx: &mut Tx, invoice: Id) -> Result<()> {
+    tx.q("DELETE FROM invoices WHERE id = $1").bind(invoice).execute_one().await
+}
+
+/// Issued invoices after `after` whose last day to pay is before `today`, in the order of their identifiers.
+pub(super) async fn past_due(
+    source: impl Source<'_>,
+    today: NaiveDate,
+    after: Option<Id>,
+    limit: i64,
+) -> Result<Vec<Id>> {
+    source
+        .q("SELECT id FROM invoices WHERE status = 'issued'")
+        .push_bind(" AND due_date < ", today)
+        .filter(" AND id > ", after)
+        .push_bind(" ORDER BY id LIMIT ", limit)
+        .scalars()
+        .await
+}
+
+/// How many lines bill instalments of an order.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn lines_of_order(source: impl Source<'_>, order: Id) -> Result<i64> {
+    source.q("SELECT CAST(COUNT(*) AS BIGINT) FROM invoice_items").push_bind(" WHERE order_id = ", order).scalar().await
 }
 
 /// An instalment that was billed.

@@ -89,6 +89,8 @@ pub(super) fn compose(event: EventType, subject: &Subject) -> Message {
         // For the worker only; nobody is told.
         EventType::OrderEnded => (format!("Order ended: {product}"), "The order came to its end.".to_owned()),
         EventType::RefundRequested => ("Refund requested".to_owned(), "Money is to be given back.".to_owned()),
+        EventType::OrderSuspended => (format!("Order suspended: {product}"), "The server is stopped.".to_owned()),
+        EventType::OrderResumed => (format!("Order resumed: {product}"), "The server is started again.".to_owned()),
         EventType::InstanceTerminated => (format!("Server ended: {product}"), "The server was given back.".to_owned()),
         EventType::TicketAssigned => {
             let assignee = subject.ticket.as_ref().and_then(|news| news.assignee.as_deref());

@@ -121,6 +121,27 @@ pub(crate) async fn advance(tx: &mut Tx, at: Timestamp, order: &Order, to: Order
         .await
 }
 
+/// Writes other notes.
+///
+/// # Errors
+/// When the order is gone.
+pub(crate) async fn set_notes(tx: &mut Tx, at: Timestamp, order: Id, notes: &str) -> Result<()> {
+    tx.q("UPDATE orders SET notes = $2, updated_at = $3 WHERE id = $1")
+        .bind(order)
+        .bind(notes.to_owned())
+        .bind(at)
+        .execute_one()
+        .await
+}
+
+/// Removes an order.
+///
+/// # Errors
+/// When something refers to it.
+pub(crate) async fn delete(tx: &mut Tx, order: Id) -> Result<()> {
+    tx.q("DELETE FROM orders WHERE id = $1").bind(order).execute_one().await
+}
+
 /// Notes what the provider calls the server.
 ///
 /// # Errors

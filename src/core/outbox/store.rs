@@ -255,3 +255,17 @@ pub async fn has_open(source: impl Source<'_>) -> Result<bool> {
         .await?;
     Ok(open > 0)
 }
+
+/// Whether deliveries of an order's event were written: events of its type and order with a subject of their own.
+///
+/// # Errors
+/// When the database can't be used.
+pub async fn was_told(source: impl Source<'_>, event_type: EventType, order_id: Id) -> Result<bool> {
+    let told = source
+        .q("SELECT CAST(COUNT(*) AS BIGINT) FROM event_queue WHERE order_id = $1 AND event_type = $2 AND subject_id <> $1")
+        .bind(order_id)
+        .bind(event_type)
+        .scalar::<i64>()
+        .await?;
+    Ok(told > 0)
+}

@@ -41,6 +41,14 @@ pub(crate) async fn successful_of_order(source: impl Source<'_>, order: Id) -> R
     source.q(SELECT).push_bind(" WHERE order_id = ", order).push(" AND status = 'success'").opt().await
 }
 
+/// How many payments an order has, in whatever state.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn count_of_order(source: impl Source<'_>, order: Id) -> Result<i64> {
+    source.q("SELECT CAST(COUNT(*) AS BIGINT) FROM payments").push_bind(" WHERE order_id = ", order).scalar().await
+}
+
 fn narrowed<'e>(query: Query<'e>, filter: &PaymentFilter) -> Query<'e> {
     query
         .push(" WHERE 1 = 1")

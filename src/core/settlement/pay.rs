@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::gateway::{self, Target};
+use super::{
+    gateway::{self, Target},
+    invoices, receipt,
+};
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
@@ -15,7 +18,7 @@ use crate::core::{
     id::Id,
     orders::{self, NewOrder, Order, OrderStatus},
     outbox::{self, NewEvent},
-    payments::{self, Method, Payment, PaymentStatus, Purpose},
+    payments::{self, Method, Payment},
     time::Timestamp,
 };
 
@@ -57,6 +60,32 @@ pub async fn pay_order(app: &App, actor: &Actor, order_id: Id, gateway_interface
     match gateway_interface_id {
         Some(gateway) => gateway::start(app, actor, Target::Order(order_id), gateway, "").await,
         None => app.database.retry(|| pay_from_balance(app, actor, order_id)).await,
+    }
+}
+
+/// Pays an order, or what is left of an invoice: through a gateway, which then says how; or, without one, from the
+/// customer's balance, at once. For administrators and the customer itself.
+///
+/// # Errors
+/// As [`pay_order`] and [`start`](super::start); `payment.gateway` for a recharge without a gateway.
+pub async fn pay(
+    app: &App,
+    actor: &Actor,
+    target: Target,
+    gateway_interface_id: Option<Id>,
+    return_url: &str,
+) -> Result<Payment> {
+    actor.require(Permission::Authenticated)?;
+    match (gateway_interface_id, target) {
+        (Some(gateway), target) => gateway::start(app, actor, target, gateway, return_url).await,
+        (None, Target::Order(order)) => pay_order(app, actor, order, None).await,
+        (None, Target::Invoice(invoice)) => {
+            app.database.retry(|| invoices::pay_from_balance(app, actor, invoice)).await
+        }
+        (None, Target::Recharge { .. }) => Err(Error::invalid(
+            "payment.gateway",
+            "`gateway_interface_id` is missing: a balance is not paid from itself",
+        )),
     }
 }
 
@@ -105,28 +134,7 @@ async fn take_from_balance(
     if !customer.is_active {
         return Err(Error::invalid("customer.inactive", format!("the customer `{}` is disabled", customer.name)));
     }
-    let payment = Payment {
-        id: Id::generate(),
-        customer_id: order.customer_id,
-        purpose: Purpose::Order,
-        order_id: Some(order.id),
-        invoice_id: None,
-        amount: order.total_amount,
-        refunded_amount: crate::core::money::Money::ZERO,
-        currency: order.currency.clone(),
-        method: Method::Balance,
-        gateway_interface_id: None,
-        gateway_payment_id: String::new(),
-        gateway_tx_id: String::new(),
-        payment_url: String::new(),
-        qr_code: String::new(),
-        instructions: String::new(),
-        status: PaymentStatus::Success,
-        note: String::new(),
-        paid_at: Some(at),
-        created_at: at,
-        updated_at: at,
-    };
+    let payment = receipt::of_order(at, order, Method::Balance, String::new());
     let movement = Movement {
         customer_id: order.customer_id,
         transaction_type: TransactionType::Payment,

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 
-use super::{end, provision};
+use super::{end, power, provision};
 use crate::core::{
     app::App,
     error::{Error, Kind, Result},
@@ -41,6 +41,8 @@ async fn dispatch(app: &App, claim: &Claim) -> Result<()> {
         EventType::OrderPaid => provision::provision(app, claim).await,
         EventType::OrderEnded => end::end(app, claim).await,
         EventType::RefundRequested => settlement::continue_refund(app, claim).await,
+        EventType::OrderSuspended => power::switch(app, claim, power::Power::Stop).await,
+        EventType::OrderResumed => power::switch(app, claim, power::Power::Start).await,
         EventType::OrderCreated
         | EventType::OrderProvisioned
         | EventType::OrderCancelled

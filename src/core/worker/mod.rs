@@ -1,11 +1,13 @@
 //! The worker: takes events from the outbox and acts on them, several at once, and looks for new plugins now and then,
-//! seals the operation log, and forgets answers that expired. Above all slices; nothing imports it but the server.
+//! seals the operation log, forgets answers that expired, and notices invoices that were not paid in time. Above all slices; nothing imports it but the server.
 //!
 //! It is rung when this process leaves an event, and looks by itself every second for those of other processes (the
 //! command line, other servers) and for retries that are due.
 
 mod end;
 mod handle;
+mod overdue;
+mod power;
 mod provision;
 mod purge;
 mod seal;
@@ -43,6 +45,7 @@ pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
         let scanner = tokio::spawn(scan_now_and_then(app.clone(), shutdown.clone()));
         let sealer = tokio::spawn(seal::seal_now_and_then(app.clone(), shutdown.clone()));
         let purger = tokio::spawn(purge::purge_now_and_then(app.clone(), shutdown.clone()));
+        let overdue = tokio::spawn(overdue::look_now_and_then(app.clone(), shutdown.clone()));
         let worker = Id::generate();
         if !app.database.is_postgres()
             && let Err(error) = release_claims(&app).await
@@ -64,6 +67,11 @@ pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
         let drained = async { while running.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!("some events are still being worked on; the next start takes them over");
+        }
+        // It writes; what it began shall be over when the worker is.
+        let overdue_abort = overdue.abort_handle();
+        if tokio::time::timeout(DRAIN, overdue).await.is_err() {
+            overdue_abort.abort();
         }
         scanner.abort();
         sealer.abort();

@@ -7,19 +7,22 @@
 
 use serde_json::{Value, json};
 
+use super::handle;
 use crate::core::{
     actor::Actor,
     app::App,
     audit,
+    database::Tx,
     error::{Error, Result},
     event::EventType,
     id::Id,
-    instances::{self, Instance, InstanceStatus},
+    instances::{self, InstanceStatus},
     notifications,
     orders::{self, Order, OrderStatus},
     outbox::{self, Claim, FAILURES_MAX, NewEvent},
     plugins::{self, FAILED, Interface, REFUSED},
     settlement, text,
+    time::Timestamp,
 };
 
 /// Characters of a reason that is kept with the order.
@@ -41,6 +44,11 @@ pub(super) async fn provision(app: &App, claim: &Claim) -> Result<()> {
     let interface = plugins::find(&app.database, order.provider_interface_id).await?;
     match ask_provider(app, &interface, &order).await {
         Ok(made) => complete(app, claim, &order, &made).await,
+        // Somebody cancelled the order, or made the server by hand: neither the money nor the server is ours any more.
+        Err(error) if !is_wanted(app, order_id).await? => {
+            tracing::info!(order = %order_id, %error, "a server could not be made that nobody waits for any more");
+            handle::finish(app, claim).await
+        }
         // The provider said no: asking again would not help.
         Err(error) if error.code() == REFUSED => give_back(app, claim, &interface, &order, error).await,
         // It began and did not come to its end, again and again.
@@ -49,6 +57,12 @@ pub(super) async fn provision(app: &App, claim: &Claim) -> Result<()> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether the order still waits for its server.
+async fn is_wanted(app: &App, order_id: Id) -> Result<bool> {
+    let order = orders::store::find(&app.database, order_id).await?;
+    Ok(order.is_some_and(|order| order.status == OrderStatus::Provisioning))
 }
 
 /// Ends an order that can't be fulfilled. When the script did not come to its end before, a server may have been made all
@@ -71,10 +85,13 @@ async fn give_back(app: &App, claim: &Claim, interface: &Interface, order: &Orde
 
 /// Step 1. `None` when there is nothing to be done any more; then the event is ended.
 async fn begin(app: &App, claim: &Claim, order_id: Id) -> Result<Option<Order>> {
-    // Told once, when the order leaves `paid`. Notifiers are asked before the transaction, since they are scripts.
-    let is_new =
-        orders::store::find(&app.database, order_id).await?.is_some_and(|order| order.status == OrderStatus::Paid);
-    let deliveries = if is_new { notifications::fan_out(app, claim).await? } else { Vec::new() };
+    // Told once, whether the worker or an administrator took the order on. Notifiers are asked before the transaction,
+    // since they are scripts.
+    let is_open = orders::store::find(&app.database, order_id)
+        .await?
+        .is_some_and(|order| matches!(order.status, OrderStatus::Paid | OrderStatus::Provisioning));
+    let is_untold = is_open && !outbox::was_told(&app.database, claim.event_type, order_id).await?;
+    let deliveries = if is_untold { notifications::fan_out(app, claim).await? } else { Vec::new() };
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
     let order = orders::store::lock(&mut tx, order_id).await?;
@@ -84,29 +101,17 @@ async fn begin(app: &App, claim: &Claim, order_id: Id) -> Result<Option<Order>> 
         OrderStatus::Paid if settlement::is_being_refunded(&mut tx, order_id).await? => {
             Err(Error::unavailable("order.refunding", format!("the order `{order_id}` is being refunded")))
         }
-        OrderStatus::Paid => {
-            orders::store::advance(&mut tx, at, &order, OrderStatus::Provisioning, "").await?;
-            let instance = Instance {
-                id: Id::generate(),
-                customer_id: order.customer_id,
-                order_id,
-                product_id: order.product_id,
-                product_name: order.product_name.clone(),
-                provider_interface_id: order.provider_interface_id,
-                provider_instance_id: String::new(),
-                status: InstanceStatus::Provisioning,
-                ip_address: String::new(),
-                server_spec: order.server_spec.clone(),
-                created_at: at,
-                updated_at: at,
-            };
-            instances::store::insert(&mut tx, &instance).await?;
-            notifications::write(&mut tx, at, deliveries).await?;
+        OrderStatus::Paid | OrderStatus::Provisioning => {
+            if order.status == OrderStatus::Paid {
+                settlement::begin_provisioning(&mut tx, at, &order).await?;
+            }
+            // An earlier attempt that lost its claim may have told meanwhile.
+            if !deliveries.is_empty() && !outbox::was_told(&mut tx, claim.event_type, order_id).await? {
+                notifications::write(&mut tx, at, deliveries).await?;
+            }
             tx.commit().await?;
             Ok(Some(order))
         }
-        // An earlier attempt got this far.
-        OrderStatus::Provisioning => Ok(Some(order)),
         OrderStatus::Pending
         | OrderStatus::Active
         | OrderStatus::Suspended
@@ -162,7 +167,11 @@ async fn complete(app: &App, claim: &Claim, order: &Order, made: &Made) -> Resul
     let actor = Actor::system("worker");
     let mut tx = app.database.begin().await?;
     let current = orders::store::lock(&mut tx, order.id).await?;
-    current.status.check_move(OrderStatus::Active)?;
+    if current.status != OrderStatus::Provisioning {
+        keep_late(&mut tx, at, &current, made).await?;
+        outbox::finish(&mut tx, at, claim).await?;
+        return tx.commit().await;
+    }
     instances::store::update(&mut tx, at, order.id, made.status, &made.instance_id, &made.ip_address).await?;
     orders::store::set_provider_instance(&mut tx, at, order.id, &made.instance_id).await?;
     orders::store::advance(&mut tx, at, &current, OrderStatus::Active, "").await?;
@@ -178,6 +187,22 @@ async fn complete(app: &App, claim: &Claim, order: &Order, made: &Made) -> Resul
     .await?;
     outbox::finish(&mut tx, at, claim).await?;
     tx.commit().await
+}
+
+/// The order was moved by hand while the provider made its server. What the provider calls the server is kept, so that
+/// the order's end, a later event, gives it back. Where the order has another server by now, this one is nobody's.
+async fn keep_late(tx: &mut Tx, at: Timestamp, order: &Order, made: &Made) -> Result<()> {
+    let is_kept = order.provider_instance_id.is_empty() || order.provider_instance_id == made.instance_id;
+    if is_kept {
+        orders::store::set_provider_instance(tx, at, order.id, &made.instance_id).await?;
+        instances::store::set_provider_instance(tx, at, order.id, &made.instance_id).await?;
+    } else {
+        tracing::warn!(order = %order.id, server = made.instance_id, "the provider made a server for an order that has another one; remove it by hand");
+    }
+    let detail = json!({ "status": order.status, "provider_instance_id": made.instance_id, "kept": is_kept });
+    let entry =
+        audit::Entry { action: "order.provision_late", target_type: "order", target_id: order.id, detail: &detail };
+    audit::record(tx, at, &Actor::system("worker"), entry).await
 }
 
 /// The provider can't make it: the order is cancelled and the money goes back, in one transaction with the event's end.

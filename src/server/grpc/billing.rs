@@ -6,17 +6,19 @@ use super::{
     Api,
     convert::{amount_or_zero, given, given_id, page, page_request, text},
     proto::billing::{
-        CreateInvoiceRequest, CreateInvoiceResponse, GenerateInvoicesRequest, GenerateInvoicesResponse,
-        GetInvoiceRequest, GetInvoiceResponse, InvoiceInfo, InvoiceItemInfo, InvoiceItemInput, ListInvoicesRequest,
-        ListInvoicesResponse, UpdateInvoiceRequest, UpdateInvoiceResponse, billing_service_server::BillingService,
+        CreateInvoiceRequest, CreateInvoiceResponse, DeleteInvoiceRequest, DeleteInvoiceResponse,
+        GenerateInvoicesRequest, GenerateInvoicesResponse, GetInvoiceRequest, GetInvoiceResponse, InvoiceInfo,
+        InvoiceItemInfo, InvoiceItemInput, ListInvoicesRequest, ListInvoicesResponse, UpdateInvoiceRequest,
+        UpdateInvoiceResponse, billing_service_server::BillingService,
     },
 };
 use crate::{
     core::{
         error::Result as CoreResult,
         id::Id,
-        invoices::{self, Invoice, InvoiceFilter, InvoiceItem, InvoiceStatus, InvoiceUpdate, NewInvoice, NewItem},
+        invoices::{self, Invoice, InvoiceFilter, InvoiceItem, InvoiceStatus, NewInvoice, NewItem},
         money::{Money, Sign},
+        settlement::{self, InvoiceUpdate},
         time::parse_date,
     },
     server::auth::actor,
@@ -78,8 +80,17 @@ impl BillingService for Api {
             // An empty text is a change too: it takes the notes away.
             notes: request.notes,
         };
-        let invoice = invoices::update(&self.app, &actor, id, &change).await?;
+        let invoice = settlement::update_invoice(&self.app, &actor, id, &change).await?;
         Ok(Response::new(UpdateInvoiceResponse { invoice: Some(invoice_info(invoice)) }))
+    }
+
+    async fn delete_invoice(
+        &self,
+        request: Request<DeleteInvoiceRequest>,
+    ) -> Result<Response<DeleteInvoiceResponse>, Status> {
+        let id = Id::parse("id", &request.get_ref().id)?;
+        invoices::delete(&self.app, &actor(&request), id).await?;
+        Ok(Response::new(DeleteInvoiceResponse {}))
     }
 
     async fn generate_invoices(

@@ -6,9 +6,9 @@ use super::{
     Api,
     convert::{given, given_id, page, page_request, present, text},
     proto::order::{
-        CreateOrderRequest, CreateOrderResponse, GetOrderRequest, GetOrderResponse, ListOrdersRequest,
-        ListOrdersResponse, OrderInfo, PayOrderRequest, PayOrderResponse, PaymentInfo, ServerSpec,
-        order_service_server::OrderService,
+        CreateOrderRequest, CreateOrderResponse, DeleteOrderRequest, DeleteOrderResponse, GetOrderRequest,
+        GetOrderResponse, ListOrdersRequest, ListOrdersResponse, OrderInfo, PayOrderRequest, PayOrderResponse,
+        PaymentInfo, ServerSpec, UpdateOrderRequest, UpdateOrderResponse, order_service_server::OrderService,
     },
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         orders::{self, NewOrder, Order, OrderFilter, OrderStatus},
         payments::Payment,
         products::{BillingCycle, Specs},
-        settlement,
+        settlement::{self, OrderUpdate},
         text::{SHOWN_MAX, search_filter, shown},
     },
     server::auth::actor,
@@ -64,6 +64,32 @@ impl OrderService for Api {
         let id = Id::parse("id", &request.get_ref().id)?;
         let order = orders::get(&self.app, &actor(&request), id).await?;
         Ok(Response::new(GetOrderResponse { order: Some(order_info(order)) }))
+    }
+
+    async fn update_order(
+        &self,
+        request: Request<UpdateOrderRequest>,
+    ) -> Result<Response<UpdateOrderResponse>, Status> {
+        let actor = actor(&request);
+        let request = request.into_inner();
+        let id = Id::parse("id", &request.id)?;
+        let change = OrderUpdate {
+            status: given(request.status.as_ref()).map(OrderStatus::parse).transpose()?,
+            provider_instance_id: given(request.provider_instance_id.as_ref()).map(str::to_owned),
+            // An empty text is a change too: it takes the notes away.
+            notes: request.notes,
+        };
+        let order = settlement::update_order(&self.app, &actor, id, &change).await?;
+        Ok(Response::new(UpdateOrderResponse { order: Some(order_info(order)) }))
+    }
+
+    async fn delete_order(
+        &self,
+        request: Request<DeleteOrderRequest>,
+    ) -> Result<Response<DeleteOrderResponse>, Status> {
+        let id = Id::parse("id", &request.get_ref().id)?;
+        settlement::delete_order(&self.app, &actor(&request), id).await?;
+        Ok(Response::new(DeleteOrderResponse {}))
     }
 
     async fn pay_order(&self, request: Request<PayOrderRequest>) -> Result<Response<PayOrderResponse>, Status> {

@@ -32,8 +32,8 @@ impl PaymentService for Api {
         let actor = actor(&request);
         let request = request.into_inner();
         let target = target(&request)?;
-        let gateway = Id::parse("gateway_interface_id", &request.gateway_interface_id)?;
-        let payment = settlement::start(&self.app, &actor, target, gateway, &request.return_url).await?;
+        let gateway = Id::parse_optional("gateway_interface_id", &request.gateway_interface_id)?;
+        let payment = settlement::pay(&self.app, &actor, target, gateway, &request.return_url).await?;
         Ok(Response::new(CreatePaymentResponse {
             payment_url: payment.payment_url.clone(),
             qr_code: payment.qr_code.clone(),

@@ -17,13 +17,13 @@ use rustbill::core::{
     error::{Kind, Result},
     id::Id,
     instances::Power,
-    invoices::{self, NewInvoice, NewItem},
+    invoices::{self, InvoiceStatus, NewInvoice, NewItem},
     money::Money,
-    orders,
+    orders::{self, OrderStatus},
     payments::Payment,
     plugins::Interface,
     products::Product,
-    settlement::{self, Notice, Target},
+    settlement::{self, InvoiceUpdate, Notice, OrderUpdate, Target},
     tickets::{self, NewReply, NewTicket, TicketStatus, TicketUpdate},
     worker,
 };
@@ -76,9 +76,10 @@ macro_rules! moves {
 moves! {
     place => |s, p| orders::place(&s.world.app, s.actor(p), &new_order(s.customer(p), s.product));
     place_and_pay => |s, p| settlement::order_and_pay(&s.world.app, s.actor(p), &new_order(s.customer(p), s.product), Some(s.gateway.id));
-    pay_from_the_balance => |s, p| async { settlement::pay_order(&s.world.app, s.actor(p), s.order(p).await, None).await };
-    pay_through_a_gateway => |s, p| async { settlement::pay_order(&s.world.app, s.actor(p), s.order(p).await, Some(s.gateway.id)).await };
-    pay_an_invoice => |s, p| async { settlement::start(&s.world.app, s.actor(p), Target::Invoice(s.invoice(p).await), s.gateway.id, "").await };
+    pay_from_the_balance => |s, p| async { settlement::pay_order(&s.world.app, s.actor(p), s.unpaid(p).await, None).await };
+    pay_through_a_gateway => |s, p| async { settlement::pay_order(&s.world.app, s.actor(p), s.unpaid(p).await, Some(s.gateway.id)).await };
+    pay_an_invoice => |s, p| async { settlement::start(&s.world.app, s.actor(p), Target::Invoice(s.payable(p).await), s.gateway.id, "").await };
+    pay_an_invoice_from_the_balance => |s, p| async { settlement::pay(&s.world.app, s.actor(p), Target::Invoice(s.payable(p).await), None, "").await };
     recharge => |s, p| settlement::start(&s.world.app, s.actor(p), Target::Recharge { customer_id: None, amount: p.amount() }, s.gateway.id, "");
     confirm => |s, p| async { settlement::confirm(&s.world.app, &s.world.admin, s.payment(p).await, "", "").await };
     callback => |s, p| async { s.notice(s.payment(p).await).await };
@@ -87,7 +88,12 @@ moves! {
     refund_order => |s, p| async { settlement::refund_order(&s.world.app, &s.world.admin, s.running(p).await).await };
     adjust => |s, p| balance::adjust(&s.world.app, &s.world.admin, s.customer(p).id, p.signed(), "A correction");
     draft => |s, p| async { invoices::create(&s.world.app, &s.world.admin, &s.draft(p)).await };
-    issue => |s, p| async { invoices::issue(&s.world.app, &s.world.admin, s.invoice(p).await).await };
+    issue => |s, p| async { invoices::issue(&s.world.app, &s.world.admin, s.unissued(p).await).await };
+    move_an_order => |s, p| async { settlement::update_order(&s.world.app, &s.world.admin, s.order(p).await, &p.order_update()).await };
+    move_an_invoice => |s, p| async { settlement::update_invoice(&s.world.app, &s.world.admin, s.invoice(p).await, &p.invoice_update()).await };
+    delete_an_order => |s, p| async { settlement::delete_order(&s.world.app, &s.world.admin, s.order(p).await).await };
+    delete_an_invoice => |s, p| async { invoices::delete(&s.world.app, &s.world.admin, s.invoice(p).await).await };
+    look_for_overdue => |s, _p| invoices::mark_overdue(&s.world.app, &s.world.admin);
     open_a_ticket => |s, p| async { tickets::create(&s.world.app, s.actor(p), &ticket()).await };
     reply => |s, p| async { tickets::reply(&s.world.app, s.actor(p), &s.reply(p).await).await };
     answer => |s, p| async { tickets::reply(&s.world.app, &s.world.admin, &s.reply(p).await).await };
@@ -108,6 +114,16 @@ impl Pick {
 
     fn power(self) -> Power {
         Power::ALL[usize::from(self.choice) % Power::ALL.len()]
+    }
+
+    fn order_update(self) -> OrderUpdate {
+        let status = OrderStatus::ALL[usize::from(self.choice) % OrderStatus::ALL.len()];
+        OrderUpdate { status: Some(status), provider_instance_id: Some("vm-1".to_owned()), notes: None }
+    }
+
+    fn invoice_update(self) -> InvoiceUpdate {
+        let status = InvoiceStatus::ALL[usize::from(self.choice) % InvoiceStatus::ALL.len()];
+        InvoiceUpdate { status: Some(status), notes: None }
     }
 
     fn ticket_update(self) -> TicketUpdate {
@@ -131,8 +147,20 @@ impl Shop<'_> {
     }
 
     async fn one_of(&self, sql: &'static str, pick: Pick) -> Id {
-        let [first, second] = [&self.customers[0].0, &self.customers[1].0];
-        let found: Vec<Id> = self.world.db().q(sql).bind(first.id).bind(second.id).scalars().await.unwrap();
+        self.among(sql, [self.customers[0].0.id, self.customers[1].0.id], pick).await
+    }
+
+    /// One of the acting customer's; now and then any one at all, for a right or a state that is not there.
+    async fn own(&self, sql: &'static str, pick: Pick) -> Id {
+        if pick.cents.is_multiple_of(5) {
+            return self.one_of(sql, pick).await;
+        }
+        let own = self.customer(pick).id;
+        self.among(sql, [own, own], pick).await
+    }
+
+    async fn among(&self, sql: &'static str, [first, second]: [Id; 2], pick: Pick) -> Id {
+        let found: Vec<Id> = self.world.db().q(sql).bind(first).bind(second).scalars().await.unwrap();
         let index = usize::from(pick.which).checked_rem(found.len());
         index.map_or_else(Id::generate, |index| found[index])
     }
@@ -160,6 +188,23 @@ impl Shop<'_> {
 
     async fn instance(&self, pick: Pick) -> Id {
         self.one_of("SELECT id FROM instances WHERE customer_id IN ($1, $2) ORDER BY id", pick).await
+    }
+
+    /// An invoice of the acting customer's that waits for money.
+    async fn payable(&self, pick: Pick) -> Id {
+        let sql =
+            "SELECT id FROM invoices WHERE customer_id IN ($1, $2) AND status IN ('issued', 'overdue') ORDER BY id";
+        self.own(sql, pick).await
+    }
+
+    async fn unissued(&self, pick: Pick) -> Id {
+        self.one_of("SELECT id FROM invoices WHERE customer_id IN ($1, $2) AND status = 'draft' ORDER BY id", pick)
+            .await
+    }
+
+    /// An order of the acting customer's that waits for money.
+    async fn unpaid(&self, pick: Pick) -> Id {
+        self.own("SELECT id FROM orders WHERE customer_id IN ($1, $2) AND status = 'pending' ORDER BY id", pick).await
     }
 
     async fn ticket(&self, pick: Pick) -> Id {

@@ -190,8 +190,10 @@ impl Snapshot {
                 return Err(format!("a refund does not fit its payment: {payment:?}"));
             }
         }
-        for order in
-            self.orders.iter().filter(|order| ["paid", "provisioning", "active"].contains(&order.status.as_str()))
+        for order in self
+            .orders
+            .iter()
+            .filter(|order| ["paid", "provisioning", "active", "suspended"].contains(&order.status.as_str()))
         {
             let paid = self
                 .payments
