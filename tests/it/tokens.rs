@@ -76,6 +76,30 @@ on_both! {
         assert!(refresh(&world, &given[0].refresh).await.is_err(), "two had the same token: nobody keeps it");
     }
 
+    async fn a_disabled_customer_lets_nobody_in(world: World) {
+        let customer = world.customer().await;
+        let user = world.customer_user(&customer).await;
+        let old = tokens(&world, &user.username, PASSWORD).await;
+        let try_with = async |password: &str| {
+            let login = identity::login(&world.app, "::1", UserKind::Customer, &user.username, password).await;
+            login.map_err(|error| (error.kind(), error.code())).map(|_| ())
+        };
+        let set_active = async |is_active: bool| {
+            let mut tx = world.db().begin().await.unwrap();
+            tx.q("UPDATE customers SET is_active = $1").bind(is_active).execute().await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        // Not through the operation, which also revokes what there is.
+        set_active(false).await;
+        assert_eq!(try_with(PASSWORD).await, Err((Kind::PermissionDenied, "login.disabled")));
+        assert_eq!(try_with("wrong password").await, Err((Kind::InvalidArgument, "login.failed")));
+        assert!(!is_known(&world, old.access.reveal()).await);
+        assert_eq!(refresh(&world, &old.refresh).await.unwrap_err().code(), "refresh_token.invalid");
+        set_active(true).await;
+        assert_eq!(try_with(PASSWORD).await, Ok(()));
+        refresh(&world, &old.refresh).await.unwrap();
+    }
+
     async fn no_session_outlives_a_reset_that_it_meets(world: World) {
         let user = world.customer_user(&world.customer().await).await;
         let old = tokens(&world, &user.username, PASSWORD).await;

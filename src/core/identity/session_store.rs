@@ -149,10 +149,11 @@ pub(super) async fn delete_refresh_tokens(tx: &mut Tx, user: Id) -> Result<u64> 
     tx.q("DELETE FROM refresh_tokens WHERE user_id = $1").bind(user).execute().await
 }
 
-/// Whether a family still gives tokens to this user.
+/// Whether a family still gives tokens to this user, whose customer is active.
 pub(super) async fn is_family_alive(source: impl Source<'_>, family: Id, user: Id) -> Result<bool> {
     let alive = source
-        .q("SELECT CAST(COUNT(*) AS BIGINT) FROM refresh_tokens WHERE family_id = $1 AND user_id = $2 AND revoked_at IS NULL")
+        .q("SELECT CAST(COUNT(*) AS BIGINT) FROM refresh_tokens WHERE family_id = $1 AND user_id = $2 AND revoked_at IS NULL \
+            AND customer_id IN (SELECT id FROM customers WHERE is_active = TRUE)")
         .bind(family)
         .bind(user)
         .scalar::<i64>()
