@@ -5,6 +5,7 @@ use rustbill::{
     core::{
         actor::Actor,
         error::{Kind, Result},
+        id::Id,
         identity::{self, Credential, Grant, Tokens, UserKind},
         secret::Secret,
     },
@@ -17,6 +18,7 @@ use crate::{
     support::{
         database::TestDatabase,
         server::{InProcess, channel},
+        wait,
         world::{PASSWORD, World, at_once, clock_at},
     },
 };
@@ -138,9 +140,61 @@ async fn refresh_tokens_and_time(database: TestDatabase) {
     assert!(is_known(&world, second.access.reveal()).await);
     clock.advance(TimeDelta::days(30));
     assert_eq!(refresh(&world, &second.refresh).await.unwrap_err().code(), "refresh_token.expired");
-    // A login forgets what ended by itself.
-    tokens(&world, &user.username, PASSWORD).await;
-    assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM refresh_tokens").await, 1);
+}
+
+/// What the worker removes, and nothing else.
+async fn what_ended_is_removed(database: TestDatabase) {
+    // More than one transaction takes.
+    const CODES: usize = 501;
+    const CODE: &str = "INSERT INTO verification_codes (id, email, purpose, code_hash, attempts, created_at, expires_at) \
+                        VALUES ($1, $2, 'registration', '', 0, $3, $3)";
+    let clock = clock_at("2026-01-01T00:00:00Z");
+    let world = World::with_clock(database, clock.clone()).await;
+    let user = world.customer_user(&world.customer().await).await;
+    let log_in = async || {
+        tokens(&world, &user.username, PASSWORD).await;
+        identity::login(&world.app, "::1", UserKind::Admin, "admin", PASSWORD).await.unwrap();
+    };
+    let left = async || {
+        let tables = [
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM refresh_tokens",
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM sessions",
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM verification_codes",
+        ];
+        let mut counts = Vec::new();
+        for sql in tables {
+            counts.push(world.count(sql).await);
+        }
+        counts
+    };
+    log_in().await;
+    let mut tx = world.db().begin().await.unwrap();
+    for number in 0..CODES {
+        let id = Id::generate();
+        tx.q(CODE).bind(id).bind(format!("{number}@example.com")).bind(clock.now()).execute_one().await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    clock.advance(TimeDelta::days(30));
+    log_in().await;
+    let mut tx = world.db().begin().await.unwrap();
+    let at = clock.now().plus(TimeDelta::seconds(1));
+    tx.q(CODE).bind(Id::generate()).bind("new@example.com".to_owned()).bind(at).execute_one().await.unwrap();
+    tx.commit().await.unwrap();
+    world.start_worker();
+    wait::until("what ended is removed", async || left().await == [1, 1, 1]).await;
+    assert_eq!(identity::purge(&world.app).await.unwrap(), 0);
+    assert_eq!(left().await, [1, 1, 1]);
+    world.stop_worker().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_is_removed_on_sqlite() {
+    what_ended_is_removed(TestDatabase::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_is_removed_on_postgres() {
+    what_ended_is_removed(TestDatabase::postgres().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

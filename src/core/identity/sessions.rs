@@ -134,10 +134,8 @@ pub async fn login(app: &App, source: &str, kind: UserKind, username: &str, pass
     }
     store::touch_login(&mut tx, at, kind, user.id).await?;
     let grant = if let Some(customer_id) = user.customer_id {
-        session_store::forget_refresh_tokens(&mut tx, at, user.id).await?;
         Grant::Tokens(grant_tokens(app, &mut tx, at, Id::generate(), (user.id, customer_id)).await?)
     } else {
-        session_store::forget_sessions(&mut tx, at, user.id).await?;
         let secret = random_text(TOKEN_LENGTH);
         let lifetime = TimeDelta::hours(i64::from(app.settings.session.absolute_timeout_hours));
         session_store::insert_session(&mut tx, at, user.id, &token_hash(&secret), source, at.plus(lifetime)).await?;

@@ -1,5 +1,5 @@
 //! The worker: takes events from the outbox and acts on them, several at once, and looks for new plugins now and then,
-//! seals the operation log, and forgets answers that expired. Above all slices; nothing imports it but the server.
+//! seals the operation log, and forgets answers, sessions, tokens and codes that expired. Above all slices; nothing imports it but the server.
 //!
 //! It is rung when this process leaves an event, and looks by itself every second for those of other processes (the
 //! command line, other servers) and for retries that are due.
