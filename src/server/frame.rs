@@ -14,7 +14,7 @@ use super::{BODY_MAX_BYTES, layers::STREAMING};
 /// Bytes before each message: whether it is compressed, and its length.
 const FRAME_HEADER_BYTES: usize = 5;
 
-/// The layer. The body was read by `detach.rs` already.
+/// The layer. The body was read by `layers/concurrency.rs` already.
 pub(super) async fn one_message(request: Request, next: Next) -> Response {
     if request.uri().path().starts_with(STREAMING) {
         return next.run(request).await;

@@ -32,9 +32,9 @@ use crate::core::{
 };
 
 /// The metadata field of the key.
-const KEY: &str = "idempotency-key";
+pub(super) const KEY: &str = "idempotency-key";
 /// The metadata field of an answer that was given before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// What an RPC that only reads begins with.
 const READING: [&str; 2] = ["List", "Get"];
 /// Other RPCs that only read, and those whose answers are of the moment.

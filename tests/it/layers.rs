@@ -146,6 +146,27 @@ async fn one_client_is_slowed_down_and_another_gets_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_method_is_no_way_around_the_limit() {
+    const TRIES: usize = 60;
+    let world = World::on(TestDatabase::sqlite()).await;
+    let server = InProcess::start_with(&world, limited).await;
+    let message =
+        LoginRequest { username: STRANGER.to_owned(), password: "x".to_owned(), user_type: "customer".to_owned() };
+    let message = prost::Message::encode_to_vec(&message);
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let body = [&[0], length.as_slice(), &message].concat();
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let url = format!("{}/rustbill.identity.IdentityService/Login", server.address);
+    let statuses = at_once(TRIES, |_| {
+        let request = client.put(&url).header("content-type", "application/grpc").body(body.clone());
+        async move { request.send().await.unwrap().headers().get("grpc-status").cloned() }
+    })
+    .await;
+    assert!(statuses.iter().flatten().any(|status| status == "8"), "{statuses:?}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_gains_nothing_by_naming_other_addresses() {
     let world = World::on(TestDatabase::sqlite()).await;
     let server = InProcess::start_with(&world, limited).await;

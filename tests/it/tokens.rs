@@ -5,6 +5,7 @@ use rustbill::{
     core::{
         actor::Actor,
         error::{Kind, Result},
+        id::Id,
         identity::{self, Credential, Grant, Tokens, UserKind},
         secret::Secret,
     },
@@ -17,6 +18,7 @@ use crate::{
     support::{
         database::TestDatabase,
         server::{InProcess, channel},
+        wait,
         world::{PASSWORD, World, at_once, clock_at},
     },
 };
@@ -76,6 +78,30 @@ on_both! {
         assert!(refresh(&world, &given[0].refresh).await.is_err(), "two had the same token: nobody keeps it");
     }
 
+    async fn a_disabled_customer_lets_nobody_in(world: World) {
+        let customer = world.customer().await;
+        let user = world.customer_user(&customer).await;
+        let old = tokens(&world, &user.username, PASSWORD).await;
+        let try_with = async |password: &str| {
+            let login = identity::login(&world.app, "::1", UserKind::Customer, &user.username, password).await;
+            login.map_err(|error| (error.kind(), error.code())).map(|_| ())
+        };
+        let set_active = async |is_active: bool| {
+            let mut tx = world.db().begin().await.unwrap();
+            tx.q("UPDATE customers SET is_active = $1").bind(is_active).execute().await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        // Not through the operation, which also revokes what there is.
+        set_active(false).await;
+        assert_eq!(try_with(PASSWORD).await, Err((Kind::PermissionDenied, "login.disabled")));
+        assert_eq!(try_with("wrong password").await, Err((Kind::InvalidArgument, "login.failed")));
+        assert!(!is_known(&world, old.access.reveal()).await);
+        assert_eq!(refresh(&world, &old.refresh).await.unwrap_err().code(), "refresh_token.invalid");
+        set_active(true).await;
+        assert_eq!(try_with(PASSWORD).await, Ok(()));
+        refresh(&world, &old.refresh).await.unwrap();
+    }
+
     async fn no_session_outlives_a_reset_that_it_meets(world: World) {
         let user = world.customer_user(&world.customer().await).await;
         let old = tokens(&world, &user.username, PASSWORD).await;
@@ -114,9 +140,61 @@ async fn refresh_tokens_and_time(database: TestDatabase) {
     assert!(is_known(&world, second.access.reveal()).await);
     clock.advance(TimeDelta::days(30));
     assert_eq!(refresh(&world, &second.refresh).await.unwrap_err().code(), "refresh_token.expired");
-    // A login forgets what ended by itself.
-    tokens(&world, &user.username, PASSWORD).await;
-    assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM refresh_tokens").await, 1);
+}
+
+/// What the worker removes, and nothing else.
+async fn what_ended_is_removed(database: TestDatabase) {
+    // More than one transaction takes.
+    const CODES: usize = 501;
+    const CODE: &str = "INSERT INTO verification_codes (id, email, purpose, code_hash, attempts, created_at, expires_at) \
+                        VALUES ($1, $2, 'registration', '', 0, $3, $3)";
+    let clock = clock_at("2026-01-01T00:00:00Z");
+    let world = World::with_clock(database, clock.clone()).await;
+    let user = world.customer_user(&world.customer().await).await;
+    let log_in = async || {
+        tokens(&world, &user.username, PASSWORD).await;
+        identity::login(&world.app, "::1", UserKind::Admin, "admin", PASSWORD).await.unwrap();
+    };
+    let left = async || {
+        let tables = [
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM refresh_tokens",
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM sessions",
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM verification_codes",
+        ];
+        let mut counts = Vec::new();
+        for sql in tables {
+            counts.push(world.count(sql).await);
+        }
+        counts
+    };
+    log_in().await;
+    let mut tx = world.db().begin().await.unwrap();
+    for number in 0..CODES {
+        let id = Id::generate();
+        tx.q(CODE).bind(id).bind(format!("{number}@example.com")).bind(clock.now()).execute_one().await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    clock.advance(TimeDelta::days(30));
+    log_in().await;
+    let mut tx = world.db().begin().await.unwrap();
+    let at = clock.now().plus(TimeDelta::seconds(1));
+    tx.q(CODE).bind(Id::generate()).bind("new@example.com".to_owned()).bind(at).execute_one().await.unwrap();
+    tx.commit().await.unwrap();
+    world.start_worker();
+    wait::until("what ended is removed", async || left().await == [1, 1, 1]).await;
+    assert_eq!(identity::purge(&world.app).await.unwrap(), 0);
+    assert_eq!(left().await, [1, 1, 1]);
+    world.stop_worker().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_is_removed_on_sqlite() {
+    what_ended_is_removed(TestDatabase::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_is_removed_on_postgres() {
+    what_ended_is_removed(TestDatabase::postgres().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

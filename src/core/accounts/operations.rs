@@ -52,7 +52,6 @@ pub async fn send_code(app: &App, actor: &Actor, email: &str, purpose: Purpose) 
     if !notifications::has_listener(app, EventType::VerificationCode).await? {
         return Err(Error::internal("code.no_notifier", "no e-mail notifier is set up"));
     }
-    codes::forget_expired(app).await?;
     let mut tx = app.database.begin().await?;
     let new = codes::issue(&mut tx, at, &app.settings.jwt.secret, purpose, &email).await?;
     let is_wanted = match purpose {

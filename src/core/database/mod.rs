@@ -13,6 +13,7 @@ mod connect;
 pub mod dialect;
 mod failure;
 mod migrate;
+mod purge;
 mod query;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -25,6 +26,7 @@ pub use self::{
     connect::{Location, Options},
     failure::{is_foreign_key_violation, is_unique_violation},
     migrate::{MigrationRow, MigrationStatus},
+    purge::Expired,
     query::{Bind, Query, Row, Source},
 };
 use crate::core::error::{Error, Result};

@@ -26,8 +26,6 @@ pub(super) const LOOK: Duration = Duration::from_millis(50);
 pub const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 /// Characters of a key.
 const KEY_MAX: usize = 200;
-/// Rows that one transaction removes.
-pub(super) const PURGE_BATCH: i64 = 500;
 
 /// What a client names a call with.
 #[derive(Clone, Debug)]

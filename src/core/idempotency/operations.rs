@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    model::{Key, LEASE, LOOK, PURGE_BATCH, RENEWAL, Reservation, Reserved, Verdict, WAIT_MAX, scope},
+    model::{Key, LEASE, LOOK, RENEWAL, Reservation, Reserved, Verdict, WAIT_MAX, scope},
     seal, store,
 };
 use crate::core::{
@@ -158,23 +158,5 @@ pub async fn has_applied(app: &App, reservation: &Reservation) -> Result<bool> {
 /// # Errors
 /// When the database can't be used.
 pub async fn purge(app: &App) -> Result<u64> {
-    let at = app.clock.now();
-    let mut purged = 0;
-    while store::has_expired(&app.database, at).await? {
-        let removed = app
-            .database
-            .retry(|| async {
-                let mut tx = app.database.begin().await?;
-                let removed = store::delete_expired(&mut tx, at, PURGE_BATCH).await?;
-                tx.commit().await?;
-                Ok(removed)
-            })
-            .await?;
-        // Another server was faster.
-        if removed == 0 {
-            break;
-        }
-        purged += removed;
-    }
-    Ok(purged)
+    app.database.purge(app.clock.now(), store::EXPIRED).await
 }

@@ -2,7 +2,7 @@
 
 use super::model::{Kept, LEASE, LIFETIME};
 use crate::core::{
-    database::{Database, Tx},
+    database::{Database, Expired, Tx},
     error::{Error, Result},
     id::Id,
     time::Timestamp,
@@ -98,20 +98,9 @@ pub(super) async fn delete_unapplied(tx: &mut Tx, id: Id) -> Result<()> {
     tx.q("DELETE FROM idempotency_keys WHERE id = $1 AND applied = FALSE").bind(id).execute().await.map(|_| ())
 }
 
-/// Whether something has expired.
-pub(super) async fn has_expired(database: &Database, at: Timestamp) -> Result<bool> {
-    let found = database
-        .q("SELECT CAST(1 AS BIGINT) FROM idempotency_keys WHERE expires_at <= $1 AND lease_until <= $1 LIMIT 1")
-        .bind(at);
-    Ok(found.scalar_opt::<i64>().await?.is_some())
-}
-
-/// Removes expired rows, and says how many.
-pub(super) async fn delete_expired(tx: &mut Tx, at: Timestamp, limit: i64) -> Result<u64> {
-    tx.q("DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE expires_at <= $1 AND lease_until <= $1 \
-          ORDER BY expires_at LIMIT $2)")
-        .bind(at)
-        .bind(limit)
-        .execute()
-        .await
-}
+/// Answers that nobody can ask for any more.
+pub(super) const EXPIRED: Expired = Expired {
+    look: "SELECT CAST(1 AS BIGINT) FROM idempotency_keys WHERE expires_at <= $1 AND lease_until <= $1 LIMIT 1",
+    remove: "DELETE FROM idempotency_keys WHERE id IN (SELECT id FROM idempotency_keys WHERE expires_at <= $1 \
+             AND lease_until <= $1 ORDER BY expires_at LIMIT $2)",
+};

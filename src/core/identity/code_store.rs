@@ -2,7 +2,7 @@
 
 use super::model::Purpose;
 use crate::core::{
-    database::{Source, Tx},
+    database::{Expired, Source, Tx},
     error::Result,
     id::Id,
     time::Timestamp,
@@ -80,7 +80,9 @@ pub(super) async fn mark_used(tx: &mut Tx, at: Timestamp, id: Id) -> Result<()> 
     tx.q("UPDATE verification_codes SET used_at = $2 WHERE id = $1").bind(id).bind(at).execute_one().await
 }
 
-/// Deletes codes that ran out.
-pub(super) async fn delete_expired(tx: &mut Tx, at: Timestamp) -> Result<u64> {
-    tx.q("DELETE FROM verification_codes WHERE expires_at <= $1").bind(at).execute().await
-}
+/// Codes that ran out.
+pub(super) const ENDED: Expired = Expired {
+    look: "SELECT CAST(1 AS BIGINT) FROM verification_codes WHERE expires_at <= $1 LIMIT 1",
+    remove: "DELETE FROM verification_codes WHERE id IN (SELECT id FROM verification_codes WHERE expires_at <= $1 \
+             ORDER BY expires_at LIMIT $2)",
+};

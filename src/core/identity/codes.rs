@@ -10,7 +10,6 @@ use subtle::ConstantTimeEq as _;
 
 use super::{code_store, model::Purpose};
 use crate::core::{
-    app::App,
     database::{Source, Tx},
     error::{Error, Result},
     id::Id,
@@ -105,20 +104,6 @@ pub(crate) async fn redeem(
 /// The one answer to every code that does not do.
 pub(crate) fn wrong() -> Error {
     Error::invalid("code.wrong", "`verification_code` is wrong or has expired").hint("ask for a new one")
-}
-
-/// Forgets codes that nobody can use any more, of whatever address.
-///
-/// # Errors
-/// When the database can't be used.
-pub(crate) async fn forget_expired(app: &App) -> Result<()> {
-    app.database
-        .retry(async || {
-            let mut tx = app.database.begin().await?;
-            code_store::delete_expired(&mut tx, app.clock.now()).await?;
-            tx.commit().await
-        })
-        .await
 }
 
 fn hash(key: &Secret, id: Id, code: &str) -> Result<String> {

@@ -17,6 +17,15 @@ pub async fn release_name(tx: &mut Tx, kind: NameKind, name: &str, owner: Id) ->
         .map(|_| ())
 }
 
+/// Whether a customer is active, which then stays so until the transaction ends. To be asked before its users are locked.
+///
+/// # Errors
+/// When the database can't be used.
+pub(super) async fn lock_active(tx: &mut Tx, customer: Id) -> Result<bool> {
+    let locked = tx.q_for_update("SELECT is_active FROM customers WHERE id = $1").bind(customer).lock();
+    Ok(locked.scalar_opt::<bool>().await?.unwrap_or(false))
+}
+
 /// Ends the refresh tokens of all users of a customer, and says how many there were. Access tokens run out by
 /// themselves.
 ///

@@ -12,6 +12,7 @@ mod customer_store;
 mod model;
 pub mod password;
 mod passwords;
+mod purge;
 mod session_store;
 mod sessions;
 mod store;
@@ -26,6 +27,7 @@ pub use self::{
     customer_store::{release_name, remove_customer, revoke_customer},
     model::{AdminRole, Purpose, User, UserKind},
     passwords::{change_password, reset_forgotten_password, reset_password_of},
+    purge::purge,
     sessions::{Credential, Grant, Login, Tokens, authenticate, login, logout, me, refresh},
     store::{NameKind, USERNAME_TAKEN, claim_name},
     users::{

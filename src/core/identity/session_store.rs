@@ -2,7 +2,7 @@
 
 use super::model::AdminRole;
 use crate::core::{
-    database::{Source, Tx},
+    database::{Expired, Source, Tx},
     error::Result,
     id::Id,
     time::Timestamp,
@@ -68,10 +68,11 @@ pub(super) async fn delete_sessions(tx: &mut Tx, user: Id, kept: Option<String>)
     tx.q("DELETE FROM sessions WHERE user_id = $1").bind(user).filter(" AND token_hash <> ", kept).execute().await
 }
 
-/// Forgets the sessions of an administrator that ended by themselves.
-pub(super) async fn forget_sessions(tx: &mut Tx, at: Timestamp, user: Id) -> Result<u64> {
-    tx.q("DELETE FROM sessions WHERE user_id = $1 AND expires_at <= $2").bind(user).bind(at).execute().await
-}
+/// Sessions that ended by themselves.
+pub(super) const ENDED_SESSIONS: Expired = Expired {
+    look: "SELECT CAST(1 AS BIGINT) FROM sessions WHERE expires_at <= $1 LIMIT 1",
+    remove: "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+};
 
 /// A refresh token. Each is used once; those that follow each other are a family.
 #[derive(sqlx::FromRow)]
@@ -139,20 +140,23 @@ pub(super) async fn revoke_refresh_tokens(tx: &mut Tx, at: Timestamp, user: Id, 
         .await
 }
 
-/// Forgets the refresh tokens of a user that ended by themselves.
-pub(super) async fn forget_refresh_tokens(tx: &mut Tx, at: Timestamp, user: Id) -> Result<u64> {
-    tx.q("DELETE FROM refresh_tokens WHERE user_id = $1 AND expires_at <= $2").bind(user).bind(at).execute().await
-}
+/// Refresh tokens that ended by themselves. Used and revoked ones stay until then: only so is a second use noticed.
+pub(super) const ENDED_REFRESH_TOKENS: Expired = Expired {
+    look: "SELECT CAST(1 AS BIGINT) FROM refresh_tokens WHERE expires_at <= $1 LIMIT 1",
+    remove: "DELETE FROM refresh_tokens WHERE id IN (SELECT id FROM refresh_tokens WHERE expires_at <= $1 \
+             ORDER BY expires_at LIMIT $2)",
+};
 
 /// Deletes all refresh tokens of a user who is deleted.
 pub(super) async fn delete_refresh_tokens(tx: &mut Tx, user: Id) -> Result<u64> {
     tx.q("DELETE FROM refresh_tokens WHERE user_id = $1").bind(user).execute().await
 }
 
-/// Whether a family still gives tokens to this user.
+/// Whether a family still gives tokens to this user, whose customer is active.
 pub(super) async fn is_family_alive(source: impl Source<'_>, family: Id, user: Id) -> Result<bool> {
     let alive = source
-        .q("SELECT CAST(COUNT(*) AS BIGINT) FROM refresh_tokens WHERE family_id = $1 AND user_id = $2 AND revoked_at IS NULL")
+        .q("SELECT CAST(COUNT(*) AS BIGINT) FROM refresh_tokens WHERE family_id = $1 AND user_id = $2 AND revoked_at IS NULL \
+            AND customer_id IN (SELECT id FROM customers WHERE is_active = TRUE)")
         .bind(family)
         .bind(user)
         .scalar::<i64>()

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::{
-    api_keys,
+    api_keys, customer_store,
     model::{AdminRole, User, UserKind},
     password, session_store, store,
     store::Stored,
@@ -100,7 +100,7 @@ pub struct Tokens {
 /// Logs somebody in. A wrong password and an unknown name are answered alike, after the same work.
 ///
 /// # Errors
-/// `login.failed`; `login.disabled`, only after the right password.
+/// `login.failed`; `login.disabled` for a user or a customer that is, only after the right password.
 pub async fn login(app: &App, source: &str, kind: UserKind, username: &str, password: &str) -> Result<Login> {
     let username = username.trim().to_lowercase();
     // A name with NUL is no name, and PostgreSQL would refuse the query.
@@ -118,9 +118,15 @@ pub async fn login(app: &App, source: &str, kind: UserKind, username: &str, pass
 
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
+    if let Some(customer_id) = user.customer_id
+        && !customer_store::lock_active(&mut tx, customer_id).await?
+    {
+        return Err(Error::denied("login.disabled", "the customer of this user is disabled"));
+    }
     // Meanwhile the user may have been disabled or got another password, and its sessions ended: no new one now.
     let now = store::lock(&mut tx, kind, user.id).await?;
-    let Some(Stored { user, .. }) = now.filter(|now| now.user.is_active && now.password_hash == password_hash) else {
+    let is_same = |now: &Stored| now.password_hash == password_hash && now.user.customer_id == user.customer_id;
+    let Some(Stored { user, .. }) = now.filter(|now| now.user.is_active && is_same(now)) else {
         return Err(Error::invalid("login.failed", "the user name or the password is wrong"));
     };
     if let Some(hash) = upgraded {
@@ -128,10 +134,8 @@ pub async fn login(app: &App, source: &str, kind: UserKind, username: &str, pass
     }
     store::touch_login(&mut tx, at, kind, user.id).await?;
     let grant = if let Some(customer_id) = user.customer_id {
-        session_store::forget_refresh_tokens(&mut tx, at, user.id).await?;
         Grant::Tokens(grant_tokens(app, &mut tx, at, Id::generate(), (user.id, customer_id)).await?)
     } else {
-        session_store::forget_sessions(&mut tx, at, user.id).await?;
         let secret = random_text(TOKEN_LENGTH);
         let lifetime = TimeDelta::hours(i64::from(app.settings.session.absolute_timeout_hours));
         session_store::insert_session(&mut tx, at, user.id, &token_hash(&secret), source, at.plus(lifetime)).await?;
@@ -168,6 +172,9 @@ pub async fn refresh(app: &App, source: &str, shown: &str) -> Result<Tokens> {
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
     let Some(found) = session_store::find_refresh_token(&mut tx, &hash).await? else { return invalid() };
+    if !customer_store::lock_active(&mut tx, found.customer_id).await? {
+        return invalid();
+    }
     let stored = store::lock(&mut tx, UserKind::Customer, found.user_id).await?;
     let Some(Stored { user, .. }) = stored else { return invalid() };
     // Read again under the lock: the other one of two who came with the same token is done now.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::core::{app::App, idempotency};
+use crate::core::{app::App, error::Result, idempotency, identity};
 
 /// How often it looks.
 const PERIOD: Duration = Duration::from_mins(5);
@@ -18,10 +18,15 @@ pub(super) async fn purge_now_and_then(app: App, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
             _ = tick.tick() => {}
         }
-        match idempotency::purge(&app).await {
-            Ok(0) => {}
-            Ok(purged) => tracing::debug!(purged, "answers to idempotency keys expired"),
-            Err(error) => tracing::error!(%error, "expired idempotency keys could not be removed"),
-        }
+        log("answers to idempotency keys", idempotency::purge(&app).await);
+        log("sessions, refresh tokens and verification codes", identity::purge(&app).await);
+    }
+}
+
+fn log(what: &str, purged: Result<u64>) {
+    match purged {
+        Ok(0) => {}
+        Ok(purged) => tracing::debug!(purged, what, "expired and removed"),
+        Err(error) => tracing::error!(%error, what, "expired and could not be removed"),
     }
 }

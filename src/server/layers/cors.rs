@@ -17,7 +17,10 @@ use crate::{
         error::{Error, Result},
         settings::Server,
     },
-    server::status::ERROR_CODE,
+    server::{
+        idempotency::{KEY, REPLAYED},
+        status::ERROR_CODE,
+    },
 };
 
 /// How long a browser may remember what it was allowed.
@@ -44,6 +47,7 @@ pub(super) fn layer(settings: &Server) -> Result<CorsLayer> {
             name("x-grpc-web"),
             name("x-user-agent"),
             name("grpc-timeout"),
+            name(KEY),
             REQUEST_ID,
             TRACEPARENT,
         ])
@@ -52,6 +56,7 @@ pub(super) fn layer(settings: &Server) -> Result<CorsLayer> {
             name("grpc-message"),
             Status::GRPC_STATUS_DETAILS,
             name(ERROR_CODE),
+            REPLAYED,
             header::RETRY_AFTER,
             REQUEST_ID,
             TRACEPARENT,

@@ -50,8 +50,9 @@ enum Limited {
 
 impl Limited {
     fn of(request: &Request) -> Option<Self> {
-        // A preflight asks for nothing yet.
-        if request.method() != Method::POST {
+        // A preflight asks for nothing yet, and goes no further than `cors.rs`. Services look at no method, so every
+        // other one counts.
+        if request.method() == Method::OPTIONS {
             return None;
         }
         match request.uri().path().strip_prefix(IDENTITY)? {
@@ -202,7 +203,9 @@ mod tests {
             Limited::of(&Request::builder().method(method).uri(path).body(axum::body::Body::empty()).unwrap())
         };
         for rpc in ["Login", "RefreshToken", "ResetPassword", "ChangePassword"] {
-            assert_eq!(of(Method::POST, &format!("{IDENTITY}{rpc}")), Some(Limited::Login));
+            for method in [Method::POST, Method::PUT, Method::GET] {
+                assert_eq!(of(method, &format!("{IDENTITY}{rpc}")), Some(Limited::Login));
+            }
         }
         for rpc in ["Register", "SendVerificationCode"] {
             assert_eq!(of(Method::POST, &format!("{IDENTITY}{rpc}")), Some(Limited::Register));

@@ -158,7 +158,9 @@ async fn a_preflight_needs_no_credential_and_counts_as_no_login() {
         assert_eq!(response.headers()["access-control-allow-origin"], LISTED);
         assert_eq!(response.headers()["access-control-allow-credentials"], "true");
         let allowed = response.headers()["access-control-allow-headers"].to_str().unwrap();
-        assert!(allowed.contains("content-type") && allowed.contains("x-grpc-web"), "{allowed}");
+        for name in ["content-type", "x-grpc-web", "authorization", "idempotency-key"] {
+            assert!(allowed.contains(name), "{allowed}");
+        }
     }
 }
 
@@ -170,7 +172,15 @@ async fn only_listed_origins_may_read() {
     let response = stack.ask(with(LISTED)).await;
     assert_eq!(response.headers()[HEADERS[0]], LISTED);
     let exposed = response.headers()[HEADERS[1]].to_str().unwrap();
-    for name in ["grpc-status", "grpc-message", "error-code", "x-request-id", "retry-after", "traceparent"] {
+    for name in [
+        "grpc-status",
+        "grpc-message",
+        "error-code",
+        "x-request-id",
+        "retry-after",
+        "traceparent",
+        "idempotency-replayed",
+    ] {
         assert!(exposed.contains(name), "{exposed}");
     }
     for origin in ["https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null"] {
