@@ -14,6 +14,7 @@ mod customers;
 mod dashboard;
 mod database;
 mod demo;
+mod errors;
 mod examples;
 mod foreign;
 mod idempotency;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     core::{
-        error::{Error, Result as CoreResult},
+        error::{Error, Kind, Result as CoreResult},
         id::Id,
         payments::{self, Payment, PaymentFilter, PaymentStatus},
         settlement::{self, Target},
@@ -31,7 +31,8 @@ impl PaymentService for Api {
         let request = request.into_inner();
         let target = target(&request)?;
         let gateway = Id::parse("gateway_interface_id", &request.gateway_interface_id)?;
-        let payment = settlement::start(&self.app, &actor, target, gateway, &request.return_url).await?;
+        let started = settlement::start(&self.app, &actor, target, gateway, &request.return_url).await;
+        let payment = started.map_err(unknown_target)?;
         Ok(Response::new(CreatePaymentResponse {
             payment_url: payment.payment_url.clone(),
             qr_code: payment.qr_code.clone(),
@@ -86,6 +87,14 @@ fn target(request: &CreatePaymentRequest) -> CoreResult<Target> {
         (Some(_), Some(_)) | (None, None) => {
             Err(Error::invalid("payment.target", "expected exactly one of `order_id` and `invoice_id`"))
         }
+    }
+}
+
+/// What is to be paid is a value of this request like any other, and documented so: an unknown one is not NotFound.
+fn unknown_target(error: Error) -> Error {
+    match error.kind() {
+        Kind::NotFound => Error::invalid("payment.target", error.public_message()),
+        _ => error,
     }
 }
 
