@@ -54,11 +54,32 @@ const LEAVES_ROWS: &[(&str, Code, &str)] = &[
     ("PaymentService/CreatePayment", Code::Internal, "the payment that failed"),
     ("BalanceService/CreateRecharge", Code::Internal, "the payment that failed"),
     ("BalanceService/CreateRecharge", Code::Unavailable, "the payment that failed"),
+    ("PaymentService/RefundPayment", Code::Internal, "the refund that failed"),
+    ("IntegrationService/CallPluginAction", Code::Internal, "that somebody tried"),
+    ("IntegrationService/CallPluginAction", Code::Unavailable, "that somebody tried"),
+    ("IntegrationService/CreateUpstreamInstance", Code::Internal, "that a server was asked for"),
     ("IdentityService/RefreshToken", Code::InvalidArgument, "that a token was used twice"),
 ];
 
 /// What the comments may say between situations.
 const JOINTS: [&str; 3] = ["or", "and", "is"];
+
+/// Situations that have no row here, and where to look.
+const WITHOUT_ROW: &[(&str, &str, &str)] = &[
+    ("IntegrationService/SyncProducts", "not allowed to this caller", "whoever is signed in gets an answer of its own"),
+    ("IntegrationService/CreateUpstreamInstance", "not allowed to this caller", "whoever is signed in can buy"),
+    (
+        "IntegrationService/ImportUpstreamInstance",
+        "the provider says that the server is no more: instance.gone",
+        "needs a provider that says so",
+    ),
+    ("PaymentService/QueryPaymentStatus", "the gateway reports another amount or currency", "needs such a gateway"),
+    ("PaymentService/QueryPaymentStatus", "a transaction that paid something else; nothing is booked", "the same"),
+    ("PaymentService/HandleCallback", "one that does not fit the payment", "needs a gateway that reports an amount"),
+    ("PaymentService/HandleCallback", "the plugin failed", "needs a gateway that breaks off"),
+    ("PaymentService/RefundPayment", "the order's instance is being made", "needs a provider that takes its time"),
+    ("PaymentService/RefundPayment", "the balance no longer covers a top-up", "needs a top-up that was spent"),
+];
 
 /// What is not there yet promises nothing for now.
 fn is_built(rpc: &str) -> bool {
@@ -117,6 +138,7 @@ impl Promise {
                 .filter(|row| row.rpc == self.rpc && format!("{:?}", row.code) == *code)
                 .map(|row| row.when)
                 .chain(ALIKE.iter().filter(|alike| format!("{:?}", alike.0) == *code).map(|alike| alike.1))
+                .chain(WITHOUT_ROW.iter().filter(|(rpc, ..)| *rpc == self.rpc).map(|(_, when, _)| *when))
                 .filter(|when| situations.contains(when))
                 .collect();
             covered.sort_by_key(|when| std::cmp::Reverse(when.len()));

@@ -9,7 +9,7 @@ use super::{
 use crate::support::stage::unique;
 
 /// An interface of the provider's plugin with this name.
-async fn named(scene: &Scene<'_>, name: &str) -> Value {
+fn named(scene: &Scene<'_>, name: &str) -> Value {
     let mut message = scene.interface_message();
     message["display_name"] = json!(name);
     message
@@ -42,7 +42,7 @@ rows! {
             message
         };
         AlreadyExists "the plugin has an interface of that name": Admin, "plugin.name_taken", "an interface of this plugin" => |s| {
-            let message = named(s, &unique()).await;
+            let message = named(s, &unique());
             s.admin("IntegrationService/CreatePluginInterface", message.clone()).await;
             message
         };
@@ -62,7 +62,7 @@ rows! {
         });
         AlreadyExists "the plugin has an interface of that name": Admin, "plugin.name_taken", "an interface of this plugin" => |s| {
             let name = unique();
-            s.admin("IntegrationService/CreatePluginInterface", named(s, &name).await).await;
+            s.admin("IntegrationService/CreatePluginInterface", named(s, &name)).await;
             json!({ "interface_id": s.interface().await, "display_name": name })
         };
     }
@@ -73,7 +73,7 @@ rows! {
         NotFound "no such interface": Admin, "not_found", "interface `UNKNOWN`" => |_| json!({ "interface_id": UNKNOWN });
     }
     "IntegrationService/DeletePluginInterface" {
-        InvalidArgument "One in use is refused with InvalidArgument": Admin, "", "product" => |s| json!({ "interface_id": s.provider.id });
+        InvalidArgument "products, orders, instances or payments use it: plugin.in_use": Admin, "plugin.in_use", "is used by" => |s| json!({ "interface_id": s.provider.id });
         NotFound "no such interface": Admin, "not_found", "interface `UNKNOWN`" => |_| json!({ "interface_id": UNKNOWN });
     }
     "IntegrationService/CheckPluginHealth" {
@@ -81,17 +81,20 @@ rows! {
         NotFound "no such interface": Admin, "not_found", "interface `UNKNOWN`" => |_| json!({ "interface_id": UNKNOWN });
     }
     "IntegrationService/GetPluginAdminPage" {
-        InvalidArgument "the plugin has no such page": Admin, "", "" => |s| json!({ "interface_id": s.gateway.id });
+        InvalidArgument "the plugin has no such page: plugin.no_page": Admin, "plugin.no_page", "" => |s| json!({ "interface_id": s.gateway.id });
         NotFound "no such interface": Admin, "not_found", "interface `UNKNOWN`" => |_| json!({ "interface_id": UNKNOWN });
         Internal "the plugin refused or failed": Admin, "", "" => |s| json!({ "interface_id": s.broken });
         Unavailable "the plugin can't run now": AdminCutOff, "", "" => |s| json!({ "interface_id": s.provider.id });
     }
     "IntegrationService/CallPluginAction" {
-        InvalidArgument "args_json is malformed": Admin, "", "`args_json`" => |s| json!({
+        InvalidArgument "args_json is no JSON object or has the name of a setting: plugin.arguments": Admin, "plugin.arguments", "`args_json`" => |s| json!({
             "interface_id": s.provider.id, "function": "admin_hello", "args_json": "{",
         });
-        InvalidArgument "the function may not be called": Admin, "", "" => |s| json!({
+        InvalidArgument "the function has another name: plugin.function": Admin, "plugin.function", "create_instance" => |s| json!({
             "interface_id": s.provider.id, "function": "create_instance", "args_json": "{}",
+        });
+        InvalidArgument "there is no such function: plugin.no_function": Admin, "plugin.no_function", "admin_none" => |s| json!({
+            "interface_id": s.provider.id, "function": "admin_none", "args_json": "{}",
         });
         NotFound "no such interface": Admin, "not_found", "interface `UNKNOWN`" => |_| json!({
             "interface_id": UNKNOWN, "function": "admin_hello", "args_json": "{}",
@@ -106,7 +109,6 @@ rows! {
     "IntegrationService/SyncProducts" {
         InvalidArgument "the interface is no provider": Admin, "plugin.wrong_type", "`interface_id`" => |s| json!({ "interface_id": s.gateway.id });
         NotFound "group": Admin, "not_found", "product group `UNKNOWN`" => |s| json!({ "interface_id": s.provider.id, "group_id": UNKNOWN });
-        PermissionDenied "not allowed to this caller": Owner, "permission.denied", "administrator" => |s| json!({ "interface_id": s.provider.id });
         NotFound "no such interface": Admin, "not_found", "interface `UNKNOWN`" => |_| json!({ "interface_id": UNKNOWN });
         Internal "the plugin refused or failed": Admin, "", "" => |s| json!({ "interface_id": s.broken });
         Unavailable "the plugin can't run now": AdminCutOff, "", "" => |s| json!({ "interface_id": s.provider.id });
@@ -116,6 +118,7 @@ rows! {
         InvalidArgument "the specification does not fit its template": Admin, "spec.value", "mars" => |s| json!({ "interface_id": s.provider.id, "region": "mars" });
         NotFound "it is disabled": Admin, "not_found", "interface" => |s| json!({ "interface_id": s.interface().await, "region": "eu" });
         NotFound "no such interface": Admin, "not_found", "interface `UNKNOWN`" => |_| json!({ "interface_id": UNKNOWN, "disk_gb": 20, "region": "eu" });
+        NotFound "nothing on sale fits: product.no_match": Owner, "product.no_match", "nothing on sale" => |s| json!({ "interface_id": s.barren().await });
         Internal "the plugin refused or failed": Admin, "", "" => |s| json!({ "interface_id": s.broken, "disk_gb": 20, "region": "eu" });
         Unavailable "the plugin can't run now": AdminCutOff, "", "" => |s| json!({ "interface_id": s.provider.id, "disk_gb": 20, "region": "eu" });
     }
@@ -123,8 +126,9 @@ rows! {
         InvalidArgument "the interface is no provider": Admin, "plugin.wrong_type", "`interface_id`" => |s| json!({ "interface_id": s.gateway.id, "server_spec": { "region": "eu" } });
         InvalidArgument "the specification does not fit its template": Admin, "spec.value", "mars" => |s| json!({ "interface_id": s.provider.id, "server_spec": { "region": "mars" } });
         NotFound "it is disabled": Admin, "not_found", "interface" => |s| json!({ "interface_id": s.interface().await, "server_spec": { "region": "eu" } });
-        PermissionDenied "not allowed to this caller": Owner, "permission.denied", "administrator" => |s| json!({ "interface_id": s.provider.id, "server_spec": { "region": "eu" } });
+        InvalidArgument "the balance does not suffice: balance.insufficient, and then nothing was ordered": Third, "balance.insufficient", "does not cover" => |s| json!({ "interface_id": s.provider.id, "server_spec": {} });
         NotFound "no such interface": Admin, "not_found", "interface `UNKNOWN`" => |_| json!({ "interface_id": UNKNOWN, "server_spec": { "region": "eu" } });
+        NotFound "nothing on sale fits: product.no_match": Owner, "product.no_match", "nothing on sale" => |s| json!({ "interface_id": s.barren().await, "server_spec": {} });
         Internal "the plugin refused or failed": Admin, "", "" => |s| json!({ "interface_id": s.broken, "server_spec": { "region": "eu" } });
         Unavailable "the plugin can't run now": AdminCutOff, "", "" => |s| json!({ "interface_id": s.provider.id, "server_spec": { "region": "eu" } });
     }
@@ -161,8 +165,14 @@ rows! {
         NotFound "no such interface": Admin, "not_found", "interface `UNKNOWN`" => |_| json!({ "interface_id": UNKNOWN });
     }
     "IntegrationService/UpdatePluginSource" {
+        InvalidArgument "the script is not the one with expected_hash any more: plugin.stale": Admin, "plugin.stale", "" => |s| json!({
+            "interface_id": s.interface().await, "source": "", "expected_hash": "0000",
+        });
         NotFound "no such interface": Admin, "not_found", "interface `UNKNOWN`" => |_| json!({
             "interface_id": UNKNOWN, "source": "", "expected_hash": "",
         });
+    }
+    "IntegrationService/CheckPluginSource" {
+        InvalidArgument "plugin_type is no known word": Admin, "enum.unknown", "`plugin_type` is `toy`" => |_| json!({ "plugin_type": "toy" });
     }
 }

@@ -142,20 +142,30 @@ rows! {
         Internal "the gateway could not be asked": Admin, "", "" => |s| json!({ "payment_id": s.stranded_payment(false).await });
     }
     "PaymentService/HandleCallback" {
-        InvalidArgument "bad signature": Nobody, "", "" => |s| {
+        InvalidArgument "bad signature": Nobody, "payment.signature", "notice" => |s| {
             let notice = json!({ "payment_id": s.payment().await, "sign": "wrong" });
             json!({ "gateway_interface_id": s.gateway.id, "payload": notice.to_string() })
         };
-        InvalidArgument "the notice does not fit the payment": Nobody, "", "" => |s| {
+        InvalidArgument "is about another gateway's": Nobody, "", "" => |s| {
             // Of another gateway.
             let notice = json!({ "payment_id": s.stranded_payment(false).await, "sign": "right" });
             json!({ "gateway_interface_id": s.gateway.id, "payload": notice.to_string() })
         };
+        InvalidArgument "200 fields": Nobody, "payment.payload", "" => |s| {
+            let fields: serde_json::Map<_, _> = (0..201).map(|number| (format!("f{number}"), json!("a"))).collect();
+            json!({ "gateway_interface_id": s.gateway.id, "payload": json!(fields).to_string() })
+        };
+        InvalidArgument "a notice of more than 64 KiB": Nobody, "payment.payload", "" => |s| json!({
+            "gateway_interface_id": s.gateway.id, "payload": json!({ "a": "a".repeat(65 * 1024) }).to_string(),
+        });
         NotFound "no such payment": Nobody, "not_found", "payment `UNKNOWN`" => |s| {
             let notice = json!({ "payment_id": UNKNOWN, "sign": "right" });
             json!({ "gateway_interface_id": s.gateway.id, "payload": notice.to_string() })
         };
-        AlreadyExists "the notice was handled before": Nobody, "", "" => |s| {
+        NotFound "no enabled gateway": Nobody, "not_found", "UNKNOWN" => |_| json!({
+            "gateway_interface_id": UNKNOWN, "payload": "{}",
+        });
+        AlreadyExists "the notice was handled before": Nobody, "payment.handled", "" => |s| {
             let notice = json!({ "payment_id": s.payment().await, "sign": "right" });
             let message = json!({ "gateway_interface_id": s.gateway.id, "payload": notice.to_string() });
             s.admin("PaymentService/HandleCallback", message.clone()).await;
@@ -163,16 +173,16 @@ rows! {
         };
     }
     "PaymentService/RefundPayment" {
-        InvalidArgument "more than is left to refund": Admin, "", "29.00" => |s| json!({
+        InvalidArgument "more than is left to refund": Admin, "payment.over_refund", "29.0" => |s| json!({
             "payment_id": s.active().await.1, "amount": "29.01",
         });
-        InvalidArgument "the payment is not successful": Admin, "", "pending" => |s| json!({
+        InvalidArgument "the payment is not successful": Admin, "", "" => |s| json!({
             "payment_id": s.payment().await, "amount": "1.00",
         });
         NotFound "no such payment": Admin, "not_found", "payment `UNKNOWN`" => |_| json!({
             "payment_id": UNKNOWN, "amount": "1.00",
         });
-        Internal "the gateway failed": Admin, "", "" => |s| json!({
+        Internal "the gateway refused, or gave no clear answer": Admin, "payment.gateway", "gateway" => |s| json!({
             "payment_id": s.stranded_payment(true).await, "amount": "1.00",
         });
     }

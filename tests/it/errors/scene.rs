@@ -9,7 +9,7 @@ use tonic::transport::Channel;
 use super::row::Who;
 use crate::support::{
     dynamic,
-    receiver::Receiver,
+    receiver::{Received, Receiver},
     server::{InProcess, channel},
     stage::{Stage, unique},
     wait,
@@ -136,6 +136,13 @@ impl<'a> Scene<'a> {
         id
     }
 
+    /// An enabled provider of which nothing is sold.
+    pub(super) async fn barren(&self) -> String {
+        let id = self.interface().await;
+        toggle(&self.stage, &id).await;
+        id
+    }
+
     /// A pending payment, and one that succeeded, whose gateways broke afterwards.
     pub(super) async fn stranded_payment(&self, succeeds: bool) -> String {
         let message =
@@ -196,6 +203,14 @@ impl<'a> Scene<'a> {
         id
     }
 
+    /// A server whose order came to its end.
+    pub(super) async fn completed(&self) -> String {
+        let id = self.instance().await;
+        let sql = "UPDATE orders SET status = $1 WHERE id = (SELECT order_id FROM instances WHERE id = $2)";
+        self.change(sql, "completed", Some(&id)).await;
+        id
+    }
+
     /// A server that is stopped.
     pub(super) async fn stopped(&self) -> String {
         let id = self.instance().await;
@@ -231,7 +246,7 @@ impl<'a> Scene<'a> {
         self.admin("IdentityService/SendVerificationCode", json!({ "email": email, "purpose": purpose })).await;
         wait::value("a code arrives", async || {
             let mails = self.mails.events("verification_code");
-            let mail = mails.iter().map(|mail| mail.json()).find(|mail| mail["recipient"] == email)?;
+            let mail = mails.iter().map(Received::json).find(|mail| mail["recipient"] == email)?;
             mail["data"]["code"].as_str().map(str::to_owned)
         })
         .await
