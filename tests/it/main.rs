@@ -15,6 +15,7 @@ mod customers;
 mod dashboard;
 mod database;
 mod demo;
+mod errors;
 mod examples;
 mod foreign;
 mod idempotency;

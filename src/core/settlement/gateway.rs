@@ -10,7 +10,7 @@ use crate::core::{
     app::App,
     audit, customers,
     database::Tx,
-    error::{Error, Result},
+    error::{self, Error, Result},
     id::Id,
     invoices::{self, InvoiceStatus},
     money::Money,
@@ -44,7 +44,8 @@ pub enum Target {
 ///
 /// # Errors
 /// NotFound; PermissionDenied for another customer's; `order.wrong_state` and `invoice.wrong_state` for what can't be
-/// paid; Internal when the gateway fails, and then the payment is failed and another one can be begun.
+/// paid; Internal when the gateway fails and Unavailable when it can't be asked now, and then the payment is failed and
+/// another one can be begun.
 pub async fn start(app: &App, actor: &Actor, target: Target, gateway: Id, return_url: &str) -> Result<Payment> {
     actor.require(Permission::Authenticated)?;
     let return_url = text::optional("return_url", return_url, URL_MAX)?;
@@ -76,9 +77,13 @@ pub(super) async fn usable(app: &App, gateway: Id) -> Result<Interface> {
 }
 
 fn gateway_failed(interface: &Interface, cause: Error) -> Error {
-    Error::internal("payment.gateway", format!("the gateway `{}` could not begin the payment", interface.display_name))
-        .hint("try again or pay another way")
-        .caused_by(cause)
+    let (code, message) =
+        ("payment.gateway", format!("the gateway `{}` could not begin the payment", interface.display_name));
+    let error = match cause.kind() {
+        error::Kind::Unavailable => Error::unavailable(code, message),
+        _ => Error::internal(code, message),
+    };
+    error.hint("try again or pay another way").caused_by(cause)
 }
 
 /// Writes the pending payment, after looking at what it is for.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustbill::{
-    core::settings::Settings,
+    core::{app::App, settings::Settings},
     server::{self, grpc::protocol::rustbill as proto},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -37,6 +37,11 @@ impl InProcess {
     pub(crate) async fn start_with(world: &World, change: impl FnOnce(&mut Settings)) -> Self {
         let mut app = world.app.clone();
         change(Arc::make_mut(&mut app.settings));
+        Self::start_app(app).await
+    }
+
+    /// Of an application that is not quite the world's.
+    pub(crate) async fn start_app(app: App) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();

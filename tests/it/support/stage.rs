@@ -96,7 +96,11 @@ impl<'a> Stage<'a> {
 
     /// An order whose server runs, and its payment from the balance.
     pub(crate) async fn active(&self) -> (String, String) {
-        let order = self.order().await;
+        self.active_of(self.order_message()).await
+    }
+
+    async fn active_of(&self, order: Value) -> (String, String) {
+        let order = self.made("OrderService/CreateOrder", order, "/order/id").await;
         let message = json!({ "order_id": order });
         let payment = self.made("OrderService/PayOrder", message, "/payment/payment_id").await;
         self.world.until_order_is(Id::parse("order", &order).unwrap(), OrderStatus::Active).await;
@@ -105,7 +109,12 @@ impl<'a> Stage<'a> {
 
     /// A server that runs.
     pub(crate) async fn instance(&self) -> String {
-        let order = Id::parse("order", &self.active().await.0).unwrap();
+        self.instance_of(self.order_message()).await
+    }
+
+    /// A server that runs, of this order.
+    pub(crate) async fn instance_of(&self, order: Value) -> String {
+        let order = Id::parse("order", &self.active_of(order).await.0).unwrap();
         let sql = "SELECT id FROM instances WHERE order_id = $1";
         self.world.db().q(sql).bind(order).scalar::<Id>().await.unwrap().to_string()
     }
