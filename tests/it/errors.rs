@@ -66,19 +66,19 @@ const LEAVES_ROWS: &[(&str, Code, &str)] = &[
 /// What the comments may say between situations.
 const JOINTS: [&str; 3] = ["or", "and", "is"];
 
-/// Situations that have no row here, and where to look.
+/// Situations that need a scene of their own, and the test that makes them.
 const WITHOUT_ROW: &[(&str, &str, &str)] = &[
     (
         "IntegrationService/ImportUpstreamInstance",
         "the provider says that the server is no more: instance.gone",
-        "needs a provider that says so",
+        "supply.rs",
     ),
-    ("PaymentService/QueryPaymentStatus", "the gateway reports another amount or currency", "needs such a gateway"),
-    ("PaymentService/QueryPaymentStatus", "a transaction that paid something else; nothing is booked", "the same"),
-    ("PaymentService/HandleCallback", "one that does not fit the payment", "needs a gateway that reports an amount"),
-    ("PaymentService/HandleCallback", "the plugin failed", "needs a gateway that breaks off"),
-    ("PaymentService/RefundPayment", "the order's instance is being made", "needs a provider that takes its time"),
-    ("PaymentService/RefundPayment", "the balance no longer covers a top-up", "needs a top-up that was spent"),
+    ("PaymentService/QueryPaymentStatus", "the gateway reports another amount or currency", "callbacks.rs"),
+    ("PaymentService/QueryPaymentStatus", "a transaction that paid something else; nothing is booked", "callbacks.rs"),
+    ("PaymentService/HandleCallback", "one that does not fit the payment", "callbacks.rs"),
+    ("PaymentService/HandleCallback", "the plugin failed", "callbacks.rs"),
+    ("PaymentService/RefundPayment", "the order's instance is being made", "refunds.rs"),
+    ("PaymentService/RefundPayment", "the balance no longer covers a top-up", "refunds.rs"),
 ];
 
 /// What is not there yet promises nothing for now.
