@@ -8,9 +8,9 @@
 //!
 //! Inside `core` each slice (`orders`, `payments`, …) has the same files: `model.rs` (types, states, pure rules),
 //! `store.rs` (SQL, takes a `Tx`), `operations.rs` (use cases: permission, load, rule, save, event, commit). Slices
-//! call each other in one direction only: audit, identity, customers, plugins, catalogue, products, balance, payments,
-//! instances, orders, invoices, settlement, control, tickets, dashboard; `outbox` lies below them all, `notifications`,
-//! `accounts` and `worker` above.
+//! call each other in one direction only: outbox, idempotency, audit, identity, customers, plugins, catalogue, products,
+//! balance, payments, instances, orders, invoices, settlement, control, supply, tickets, dashboard; `notifications`,
+//! `accounts` and `worker` lie above them all.
 //! `tests/it/architecture.rs` holds these rules.
 //!
 //! A new entity is one slice folder, one migration pair, one proto file, and one file each in `server/grpc`, `cmd` and

@@ -36,19 +36,28 @@ impl Paging {
 /// What can't be undone, and whether somebody is asked first
 #[derive(Debug, Args)]
 pub(super) struct Sure {
-    /// Do it without asking; nobody is asked where there is no terminal
+    /// Do it without asking; required where there is no terminal
     #[arg(long, short = 'y')]
     yes: bool,
 }
 
 impl Sure {
+    /// Whether nobody has to be asked.
+    pub(super) const fn is_given(&self) -> bool {
+        self.yes
+    }
+
     /// Asks, where somebody is there to answer.
     ///
     /// # Errors
-    /// `cli.declined` for a no.
+    /// `cli.declined` for a no, `cli.unconfirmed` where nobody can be asked.
     pub(super) fn ask(&self, question: &str) -> Result<()> {
-        if self.yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if self.yes {
             return Ok(());
+        }
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Err(Error::invalid("cli.unconfirmed", "nothing was done: there is no terminal to ask at")
+                .hint("add `--yes`"));
         }
         match Confirm::new().with_prompt(question).default(false).interact() {
             Ok(true) => Ok(()),

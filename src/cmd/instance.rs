@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     Context, Format,
-    arguments::{Paging, optional_id, optional_word},
+    arguments::{Paging, Sure, optional_id, optional_word},
     show::{self, Show as _, fields, page},
 };
 use crate::core::{
@@ -36,8 +36,15 @@ pub(super) enum InstanceCommand {
     #[command(after_help = "Examples:\n  rustbill instance restart 0190a5b0-7c1e-7000-8000-000000000001")]
     Restart(One),
     /// End a server and its order, for good; a running `rustbill serve` gives it back to its provider
-    #[command(after_help = "Examples:\n  rustbill instance terminate 0190a5b0-7c1e-7000-8000-000000000001")]
-    Terminate(One),
+    #[command(
+        after_help = "Examples:\n  rustbill instance terminate 0190a5b0-7c1e-7000-8000-000000000001\n  rustbill instance terminate 0190a5b0-7c1e-7000-8000-000000000001 --yes"
+    )]
+    Terminate {
+        /// The server, by our identifier
+        id: String,
+        #[command(flatten)]
+        sure: Sure,
+    },
     /// List what the provider offers to do with a server
     #[command(after_help = "Examples:\n  rustbill instance actions 0190a5b0-7c1e-7000-8000-000000000001")]
     Actions(One),
@@ -95,7 +102,8 @@ impl InstanceCommand {
             Self::Start(one) => one.switch(context, Power::Start).await,
             Self::Stop(one) => one.switch(context, Power::Stop).await,
             Self::Restart(one) => one.switch(context, Power::Restart).await,
-            Self::Terminate(One { id }) => {
+            Self::Terminate { id, sure } => {
+                sure.ask("Terminate the server and its order, for good?")?;
                 let (app, id) = (context.app().await?, Id::parse("id", &id)?);
                 settlement::terminate(app, &context.actor, id).await?;
                 print(context, &instances::get(app, &context.actor, id).await?)?;

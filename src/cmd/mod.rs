@@ -12,6 +12,7 @@ mod audit;
 mod balance;
 mod category;
 mod customer;
+mod dashboard;
 mod db;
 mod demo;
 mod failure;
@@ -138,6 +139,7 @@ enum Command {
     Notify(notify::NotifyCommand),
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    Dashboard(dashboard::Dashboard),
     /// Run plugin scripts for the server that started this process
     #[command(hide = true)]
     PluginWorker,
@@ -202,6 +204,7 @@ impl Command {
             Self::Ticket(command) => command.run(context).await,
             Self::Notify(command) => command.run(context).await,
             Self::Audit(command) => command.run(context).await,
+            Self::Dashboard(command) => command.run(context).await,
             // `Cli::run` took it before there was a context.
             Self::PluginWorker => Ok(()),
         }

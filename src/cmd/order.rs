@@ -208,7 +208,11 @@ impl OrderCommand {
                 move_to(context, &id, OrderStatus::Cancelled).await
             }
             Self::Suspend { id } => move_to(context, &id, OrderStatus::Suspended).await,
-            Self::Resume { id } => move_to(context, &id, OrderStatus::Active).await,
+            Self::Resume { id } => {
+                let id = Id::parse("id", &id)?;
+                let order = settlement::resume_order(context.app().await?, &context.actor, id).await?;
+                show::item(context, lines(&order), &order)
+            }
             Self::Complete { id, sure } => {
                 sure.ask("Complete the order? Its server is given back")?;
                 move_to(context, &id, OrderStatus::Completed).await

@@ -1,16 +1,14 @@
 //! `rustbill payment`: what was paid, what an administrator confirms, and what is given back.
 
-use std::io::IsTerminal as _;
-
 use clap::{Args, Subcommand};
 
 use super::{
     Context,
-    arguments::{Paging, optional_id, optional_word},
+    arguments::{Paging, Sure, optional_id, optional_word},
     show::{self, fields, page},
 };
 use crate::core::{
-    error::{Error, Result},
+    error::Result,
     id::Id,
     money::{Money, Sign},
     payments::{self, Payment, PaymentFilter, PaymentStatus},
@@ -54,9 +52,8 @@ pub(super) struct Refund {
     /// How much; all that is left unless given, which also ends the order and its server
     #[arg(long, value_name = "AMOUNT")]
     amount: Option<String>,
-    /// Do not ask
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    sure: Sure,
 }
 
 /// List payments, newest first
@@ -129,29 +126,16 @@ impl Refund {
         let id = Id::parse("id", &self.id)?;
         let amount = self.amount.as_deref().map(|text| Money::parse("amount", text, Sign::Positive)).transpose()?;
         let app = context.app().await?;
-        if !self.yes {
+        if !self.sure.is_given() {
             let payment = payments::get(app, &context.actor, id).await?;
             let what = match amount {
                 Some(amount) => amount.to_string(),
                 None => format!("what is left of {}", payment.amount),
             };
-            ask(&format!("Refund {what} {} of payment {id}?", payment.currency))?;
+            self.sure.ask(&format!("Refund {what} {} of payment {id}?", payment.currency))?;
         }
         print(context, &settlement::refund(app, &context.actor, id, amount).await?)
     }
-}
-
-/// Money does not leave by a slip of the hand.
-fn ask(question: &str) -> Result<()> {
-    let answer = if std::io::stdin().is_terminal() {
-        dialoguer::Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false)
-    } else {
-        false
-    };
-    if answer {
-        return Ok(());
-    }
-    Err(Error::invalid("cli.unconfirmed", "the refund was not confirmed").hint("add `--yes` where nobody can be asked"))
 }
 
 impl List {

@@ -47,8 +47,13 @@ pub(super) enum ProductCommand {
     /// Take products off sale
     #[command(after_help = "Examples:\n  rustbill product deactivate 0190a5b0-7c1e-7000-8000-000000000001")]
     Deactivate(change::Several),
+    /// Delete several products that nobody ordered, all of them or none
+    #[command(after_help = "Examples:\n  rustbill product delete-several 0190a5b0-7c1e-7000-8000-000000000001")]
+    DeleteSeveral(change::Several),
+    Regroup(change::Regroup),
     Reprice(change::Reprice),
     Sync(change::Sync),
+    Import(change::Import),
 }
 
 /// List products, newest first
@@ -130,8 +135,11 @@ impl ProductCommand {
             }
             Self::Activate(several) => several.set_active(context, true).await,
             Self::Deactivate(several) => several.set_active(context, false).await,
+            Self::DeleteSeveral(several) => several.delete(context).await,
+            Self::Regroup(regroup) => regroup.run(context).await,
             Self::Reprice(reprice) => reprice.run(context).await,
             Self::Sync(sync) => sync.run(context).await,
+            Self::Import(import) => import.run(context).await,
         }
     }
 }

@@ -18,7 +18,7 @@ use tonic::Code;
 use crate::{
     as_everybody, on_both,
     support::{
-        cli::rustbill,
+        cli::run_json,
         database::TestDatabase,
         everybody::Everybody,
         server::{InProcess, channel},
@@ -202,13 +202,7 @@ on_both! {
 #[test]
 fn on_the_command_line() {
     let home = tempfile::tempdir().unwrap();
-    let run = |args: &[&str], code: i32| {
-        let output = rustbill(home.path(), &[args, &["--output", "json"]].concat());
-        // Results are on stdout, everything else on stderr.
-        let said = String::from_utf8(if code == 0 { output.stdout } else { output.stderr }).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-        said
-    };
+    let run = |args: &[&str], code: i32| run_json(home.path(), args, code);
     let id =
         |said: String| serde_json::from_str::<serde_json::Value>(&said).unwrap()["id"].as_str().unwrap().to_owned();
     let servers = id(run(&["category", "create", "--name", "servers", "--sort-order", "-2"], 0));

@@ -1,84 +1,13 @@
 //! The command line of the real program on a SQLite file of its own, without a server.
 
-use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::{Output, Stdio},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use serde_json::{Value, json};
 
-use crate::support::cli::{command, rustbill};
-
-/// A well-formed identifier of nothing.
-const UNKNOWN: &str = "0190a5b0-7c1e-7000-8000-000000000001";
-/// Written into an interface's settings and given to users; must never be printed.
-const SECRET: &str = "hunter2-do-not-print";
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Checks the exit code and that nothing secret was printed.
-fn checked(args: &[&str], output: &Output, code: i32) -> String {
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "rustbill {args:?}\n{stdout}\n{stderr}");
-    assert!(!stdout.contains(SECRET) && !stderr.contains(SECRET), "rustbill {args:?}\n{stdout}\n{stderr}");
-    assert!(!stderr.contains("panicked"), "rustbill {args:?}\n{stderr}");
-    if code == 0 { stdout } else { stderr }
-}
-
-/// What a command that must succeed printed.
-fn ok(home: &Path, args: &[&str]) -> String {
-    checked(args, &rustbill(home, args), 0)
-}
-
-/// The JSON form of the same.
-fn json_of(home: &Path, args: &[&str]) -> Value {
-    serde_json::from_str(&ok(home, &[args, &["--output", "json"]].concat())).unwrap()
-}
-
-/// What a command that must fail with this code said.
-fn fails(home: &Path, args: &[&str], code: i32) -> String {
-    let said = checked(args, &rustbill(home, args), code);
-    assert!(said.contains("error: "), "rustbill {args:?}: {said}");
-    said
-}
-
-fn id(value: &Value) -> String {
-    value["id"].as_str().unwrap().to_owned()
-}
-
-fn make_stock(home: &Path) -> String {
-    let config = json!({ "servers": [{ "id": "s1", "address": "192.0.2.1", "region": "ber", "cpu_cores": 2, "password": SECRET }] });
-    fs::write(home.join("stock.json"), config.to_string()).unwrap();
-    let args = ["plugin", "create", "--plugin", "provider-stock", "--name", "Rack", "--config-file", "stock.json"];
-    let made = json_of(home, &[&args[..], &["--enable"]].concat());
-    assert_eq!((&made["enabled"], &made["is_healthy"]), (&json!(true), &json!(true)));
-    assert_eq!(made["config"]["servers"][0]["password"], "********");
-    id(&made)
-}
-
-fn make_product(home: &Path, interface: &str) -> String {
-    let args = ["product", "create", "--name", "Small", "--interface", interface, "--price", "29"];
-    let more = ["--cycle", "monthly=29.00", "--cycle", "yearly=290.00", "--spec", "cpu_cores=2"];
-    let made = json_of(home, &[&args[..], &more].concat());
-    assert_eq!(made["billing_cycles"], json!({ "monthly": "29.00", "yearly": "290.00" }));
-    id(&made)
-}
-
-fn make_customer(home: &Path) -> String {
-    id(&json_of(home, &["customer", "create", "--name", "Ann", "--email", "ann@example.com"]))
-}
-
-/// Runs with this on stdin.
-fn with_input(home: &Path, args: &[&str], input: &str, code: i32) -> String {
-    let mut child = command(home, args).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    checked(args, &child.wait_with_output().unwrap(), code)
-}
+use crate::support::cli::{
+    SECRET, UNKNOWN, checked, command, fails, id, json_of, make_customer, make_product, make_stock, ok, rustbill, text,
+    with_input,
+};
 
 #[test]
 fn an_operator_sells_a_server_offline() {

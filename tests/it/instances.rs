@@ -449,7 +449,8 @@ async fn servers_are_managed_on_the_command_line() {
     configure(&world, &shop.provider, json!({ "mode": "refuse" })).await;
     assert!(run("stop", &[], 1).contains("the node is full"));
     assert!(run("action", &["echo"], 1).contains("the node is full"));
-    assert_eq!(json_of("terminate", &[])["id"], json!(id));
+    assert!(run("terminate", &[], 2).contains("--yes"));
+    assert_eq!(json_of("terminate", &["--yes"])["id"], json!(id));
     world.until_order_is(shop.order.id, OrderStatus::Terminated).await;
-    assert!(run("terminate", &[], 2).contains("can't become terminated"));
+    assert!(run("terminate", &["--yes"], 2).contains("can't become terminated"));
 }

@@ -11,6 +11,8 @@ mod bad_input;
 mod callbacks;
 mod catalogue;
 mod cli;
+mod cli_complete;
+mod cli_verbs;
 mod customers;
 mod dashboard;
 mod database;

@@ -25,7 +25,7 @@ use crate::{
         receiver::Receiver,
         server::{InProcess, admin_token, channel},
         wait,
-        world::{World, at_once, money, new_product},
+        world::{World, actor_of, at_once, money, new_product},
     },
 };
 
@@ -398,6 +398,13 @@ on_both! {
         let active = update(&OrderUpdate { notes: Some(String::new()), ..to(OrderStatus::Active) }).await.unwrap();
         assert_eq!((active.provider_instance_id.as_str(), active.notes.as_str()), ("vm-7", ""));
         assert_eq!(events_of(&world, order).await, ["order_created", "order_paid", "order_provisioned"]);
+        // Going on is for what was suspended, and for administrators.
+        let resume = async |actor| settlement::resume_order(&world.app, actor, order).await;
+        assert_eq!(resume(&world.admin).await.unwrap_err().code(), "order.wrong_state");
+        update(&to(OrderStatus::Suspended)).await.unwrap();
+        let buyer = actor_of(&world.customer_user(&customer).await);
+        assert_eq!(resume(&buyer).await.unwrap_err().kind(), Kind::PermissionDenied);
+        assert_eq!(resume(&world.admin).await.unwrap().status, OrderStatus::Active);
         let unknown = settlement::update_order(&world.app, &world.admin, Id::generate(), &notes).await.unwrap_err();
         assert_eq!(unknown.kind(), Kind::NotFound);
     }

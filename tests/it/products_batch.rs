@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     on_both,
     support::{
-        cli::rustbill,
+        cli::run_json,
         database::TestDatabase,
         world::{World, at_once, money, new_product},
     },
@@ -133,13 +133,7 @@ on_both! {
 #[test]
 fn on_the_command_line() {
     let home = tempfile::tempdir().unwrap();
-    let run = |args: &[&str], code: i32| -> String {
-        let output = rustbill(home.path(), &[args, &["--output", "json"]].concat());
-        // Results are on stdout, everything else on stderr.
-        let said = String::from_utf8(if code == 0 { output.stdout } else { output.stderr }).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-        said
-    };
+    let run = |args: &[&str], code: i32| run_json(home.path(), args, code);
     let json_of = |args: &[&str]| serde_json::from_str::<Value>(&run(args, 0)).unwrap();
     let config = json!({ "servers": [{ "id": "s1", "address": "192.0.2.1", "region": "ber", "cpu_cores": 2 }] });
     std::fs::write(home.path().join("stock.json"), config.to_string()).unwrap();

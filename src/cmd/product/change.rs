@@ -1,20 +1,23 @@
 //! What changes products that are there.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{cycles, print};
 use crate::{
     cmd::{
         Context,
-        arguments::{optional_amount, optional_id, pairs},
+        arguments::{file, optional_amount, optional_id, pairs},
         show::{self, fields, page},
     },
     core::{
         catalogue::Placement,
-        error::Result,
+        error::{Error, Result},
         id::Id,
-        products::{self, Markup, ProductUpdate},
+        money::Money,
+        products::{self, Markup, ProductUpdate, UpstreamItem},
     },
 };
 
@@ -61,6 +64,54 @@ pub(in crate::cmd) struct Several {
     /// The products, at most 500
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
+}
+
+/// Show products in another group
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rustbill product regroup --group 0190a5b0-7c1e-7000-8000-000000000003 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill product regroup --group '' 0190a5b0-7c1e-7000-8000-000000000001")]
+pub(in crate::cmd) struct Regroup {
+    /// The group; empty for none
+    #[arg(long, value_name = "ID")]
+    group: String,
+    #[command(flatten)]
+    several: Several,
+}
+
+/// Make products of a list, not yet on sale
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The file holds a JSON list of objects with `name` and perhaps `description`, `specs` (an object of texts) and
+`cost_price`. `rustbill product sync` makes the provider's own list.
+
+Examples:
+  rustbill product import --interface 0190a5b0-7c1e-7000-8000-000000000001 --file products.json
+  echo '[{\"name\": \"Small\", \"cost_price\": \"3.00\"}]' | rustbill product import --file - \\
+    --interface 0190a5b0-7c1e-7000-8000-000000000001")]
+pub(in crate::cmd) struct Import {
+    /// The provider's interface, see `rustbill plugin interfaces`
+    #[arg(long, value_name = "ID")]
+    interface: String,
+    /// The file with the list; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    file: String,
+    /// The group for the new products
+    #[arg(long, value_name = "ID")]
+    group: Option<String>,
+}
+
+/// A product of such a list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    name: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    specs: BTreeMap<String, String>,
+    cost_price: Option<String>,
 }
 
 /// Set prices to the cost price times a ratio
@@ -120,6 +171,39 @@ impl Several {
     pub(super) async fn set_active(self, context: &Context, is_active: bool) -> Result<()> {
         let ids = self.read()?;
         print_count(context, products::set_active(context.app().await?, &context.actor, &ids, is_active).await?)
+    }
+
+    pub(super) async fn delete(self, context: &Context) -> Result<()> {
+        let ids = self.read()?;
+        print_count(context, products::delete_all(context.app().await?, &context.actor, &ids).await?)
+    }
+}
+
+impl Regroup {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let (ids, group) = (self.several.read()?, Id::parse_optional("group", &self.group)?);
+        print_count(context, products::set_group(context.app().await?, &context.actor, &ids, group).await?)
+    }
+}
+
+impl Import {
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let interface = Id::parse("interface", &self.interface)?;
+        let group = optional_id("group", self.group.as_deref())?;
+        let listed: Vec<Listed> = serde_json::from_str(&file("--file", &self.file)?)
+            .map_err(|cause| Error::invalid("cli.products", format!("`--file` holds no list of products: {cause}")))?;
+        let item = |(listed, number): (Listed, u32)| {
+            let field = format!("items[{number}].cost_price");
+            Ok(UpstreamItem {
+                name: listed.name,
+                description: listed.description,
+                specs: listed.specs,
+                cost_price: optional_amount(&field, listed.cost_price.as_deref())?.unwrap_or(Money::ZERO),
+            })
+        };
+        let items = listed.into_iter().zip(0..).map(item).collect::<Result<Vec<_>>>()?;
+        let app = context.app().await?;
+        print_count(context, products::import(app, &context.actor, interface, group, &items).await?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where money meets what it pays for: paying orders and invoices, topping up balances, confirming payments, giving
-//! money back, and what administrators do by hand. What belongs together commits together: the payment's state, the ledger row, the order's state, the
-//! event.
+//! money back, and what administrators do by hand. What belongs together commits together: the payment's state, the
+//! ledger row, the order's state, the event.
 //!
 //! Locks are always taken in the same order: customer, order or invoice, payment.
 
@@ -24,7 +24,7 @@ pub use self::{
     gateway::{Target, start},
     give_back::{refund, refund_order},
     invoices::{InvoiceUpdate, update_invoice},
-    orders::{OrderUpdate, delete_order, update_order},
+    orders::{OrderUpdate, delete_order, resume_order, update_order},
     pay::{order_and_pay, order_from_balance, pay, pay_order},
     query::query,
     refund::cancel_and_refund,

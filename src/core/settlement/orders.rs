@@ -59,8 +59,22 @@ pub async fn update_order(app: &App, actor: &Actor, id: Id, change: &OrderUpdate
     }
     let order = match change.status {
         Some(OrderStatus::Refunded) => give_back(app, actor, id, change).await?,
-        _ => app.database.retry(|| update(app, actor, id, &change)).await?,
+        _ => app.database.retry(|| update(app, actor, id, &change, None)).await?,
     };
+    app.wake.notify_one();
+    Ok(order)
+}
+
+/// Lets a suspended order go on. For administrators.
+///
+/// Unlike a move to active it never activates an order that still waits for its server.
+///
+/// # Errors
+/// NotFound; `order.wrong_state` when it is not suspended; PermissionDenied for others.
+pub async fn resume_order(app: &App, actor: &Actor, id: Id) -> Result<Order> {
+    actor.require(Permission::Admin)?;
+    let change = OrderUpdate { status: Some(OrderStatus::Active), ..OrderUpdate::default() };
+    let order = app.database.retry(|| update(app, actor, id, &change, Some(OrderStatus::Suspended))).await?;
     app.wake.notify_one();
     Ok(order)
 }
@@ -75,13 +89,28 @@ async fn give_back(app: &App, actor: &Actor, id: Id, change: OrderUpdate) -> Res
         return orders::store::find(&app.database, id).await?.ok_or_else(|| Error::not_found("order", id));
     }
     let rest = OrderUpdate { status: None, ..change };
-    app.database.retry(|| update(app, actor, id, &rest)).await
+    app.database.retry(|| update(app, actor, id, &rest, None)).await
 }
 
-async fn update(app: &App, actor: &Actor, id: Id, change: &OrderUpdate) -> Result<Order> {
+/// With `only_from` an order in another state is left alone.
+async fn update(
+    app: &App,
+    actor: &Actor,
+    id: Id,
+    change: &OrderUpdate,
+    only_from: Option<OrderStatus>,
+) -> Result<Order> {
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
     let before = lock(&mut tx, id).await?;
+    if let Some(from) = only_from.filter(|from| *from != before.status) {
+        let is = before.status;
+        return Err(Error::invalid(
+            "order.wrong_state",
+            format!("the order is {is}, and only one that is {from} can go on"),
+        )
+        .hint("`rustbill order show` tells how far it got"));
+    }
     let mut order = before.clone();
     if let Some(notes) = &change.notes {
         orders::store::set_notes(&mut tx, at, id, notes).await?;

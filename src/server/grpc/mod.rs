@@ -13,7 +13,8 @@
 //! }
 //! ```
 //!
-//! What is not overridden answers Unimplemented by itself; [`name_unbuilt`] adds which RPC it was.
+//! All RPCs of the protocol are overridden. A new one that is not yet, and a method that the protocol does not have,
+//! answer Unimplemented; [`name_unbuilt`] says which it was.
 
 mod api_key;
 mod audit;
@@ -98,7 +99,7 @@ pub(super) fn routes(app: &App) -> Result<Router> {
     Ok(routes.routes().prepare().into_axum_router().reset_fallback())
 }
 
-/// Says which RPC is missing where tonic only says that one is.
+/// Says which method is missing where tonic says nothing, or only that one is.
 pub(super) async fn name_unbuilt(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
