@@ -160,6 +160,20 @@ on_both! {
         world.check_ledgers().await;
     }
 
+    async fn another_transaction_for_a_payment_that_is_there_is_noted(world: World) {
+        let gateway = world.signed_gateway(json!({})).await;
+        let payment = world.top_up_at(&gateway).await;
+        let noted = "SELECT CAST(COUNT(*) AS BIGINT) FROM operation_logs WHERE action = 'payment.other_transaction'";
+        let said = Said::success(&payment);
+        tell(&world, &gateway, &said).await.unwrap();
+        is(&tell(&world, &gateway, &said).await.unwrap_err(), Kind::AlreadyExists, "payment.handled");
+        assert_eq!(world.count(noted).await, 0, "the same once more");
+        let other = Said { tx: "t-other".to_owned(), ..said };
+        is(&tell(&world, &gateway, &other).await.unwrap_err(), Kind::AlreadyExists, "payment.handled");
+        assert_eq!(world.count(noted).await, 1);
+        assert_eq!(world.balance(payment.customer_id).await, "50.00", "only a person can tell whether it is more money");
+    }
+
     async fn money_for_a_payment_that_failed_is_not_lost_and_not_doubled(world: World) {
         let gateway = world.signed_gateway(json!({})).await;
         let payment = ordered(&world, &gateway).await;
@@ -209,7 +223,8 @@ on_both! {
         gate.release();
         let begun = begun.await.unwrap().unwrap();
         assert_eq!((begun.status, begun.gateway_payment_id), (PaymentStatus::Success, format!("g-{}", payment.id)));
-        assert_eq!(world.order_state(order.id).await.status, OrderStatus::Paid);
+        let order = world.order_state(order.id).await;
+        assert_eq!((order.status, order.gateway_payment_id), (OrderStatus::Paid, format!("g-{}", payment.id)));
     }
 
     async fn plain_http_is_heard_and_answered_with_the_right_text(world: World) {

@@ -343,6 +343,28 @@ on_both! {
         assert_eq!(times_ended(&world, &shop.instance).await, 1);
     }
 
+    async fn a_server_that_is_suspended_while_it_is_switched_on_stays_off(world: World) {
+        let gate = Receiver::start().await;
+        let shop = shop(&world, json!({ "gate": gate.url })).await;
+        let id = shop.instance.id;
+        gate.hold();
+        let (app, owner) = (world.app.clone(), shop.owner.clone());
+        let starting = tokio::spawn(async move { control::switch(&app, &owner, id, Power::Start).await });
+        wait::until("the provider was asked", async || !gate.received().is_empty()).await;
+        let change = settlement::OrderUpdate { status: Some(OrderStatus::Suspended), ..Default::default() };
+        settlement::update_order(&world.app, &world.admin, shop.order.id, &change).await.unwrap();
+        gate.release();
+        assert_eq!(starting.await.unwrap().unwrap_err().code(), "instance.wrong_state");
+        world.until_quiet().await;
+        assert_eq!(state(&world, id).await.status, InstanceStatus::Suspended);
+        // Whichever of the two reached the provider first, the last word is to stop.
+        let asked: Vec<String> = gate.received().into_iter().map(|request| request.body).collect();
+        assert_eq!(asked.iter().filter(|action| *action == "stop").count(), 2, "{asked:?}");
+        let key = format!("power:{}", shop.instance.provider_instance_id);
+        let at_provider = world.db().q("SELECT value FROM plugin_state WHERE key = $1").bind(key).scalar::<String>();
+        assert_eq!(at_provider.await.unwrap(), "stopped");
+    }
+
     async fn whoever_switches_at_once_leaves_what_the_provider_has(world: World) {
         let shop = shop(&world, json!({})).await;
         let id = shop.instance.id;

@@ -191,6 +191,31 @@ on_both! {
         settlement::pay_order(&world.app, &world.admin, order.id, None).await.unwrap();
     }
 
+    async fn an_order_names_the_gateway_that_paid_it(world: World) {
+        let product = world.product(&world.instant_provider().await).await;
+        let (first, second) = (world.signed_gateway(json!({})).await, world.signed_gateway(json!({})).await);
+        let order = world.order(&world.customer().await, &product).await;
+        let payment = settlement::pay_order(&world.app, &world.admin, order.id, Some(first.id)).await.unwrap();
+        settlement::pay_order(&world.app, &world.admin, order.id, Some(second.id)).await.unwrap();
+        settlement::confirm(&world.app, &world.admin, payment.id, "tx", "").await.unwrap();
+        let paid = world.order_state(order.id).await;
+        assert_eq!((paid.status, paid.gateway_interface_id), (OrderStatus::Paid, Some(first.id)));
+        assert_eq!(paid.gateway_payment_id, payment.gateway_payment_id);
+    }
+
+    async fn an_order_from_the_balance_is_answered_as_it_is(world: World) {
+        let product = world.product(&world.instant_provider().await).await;
+        let customer = world.customer().await;
+        world.top_up(customer.id, "29.00").await;
+        let new = new_order(&customer, &product);
+        let order = settlement::order_from_balance(&world.app, &world.admin, &new).await.unwrap();
+        assert_eq!(order.status, OrderStatus::Paid);
+        assert_eq!(world.balance(customer.id).await, "0.00");
+        let poor = settlement::order_from_balance(&world.app, &world.admin, &new).await.unwrap_err();
+        assert_eq!(poor.code(), "balance.insufficient");
+        assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM orders").await, 1, "both or neither");
+    }
+
     async fn the_price_of_an_order_never_changes(world: World) {
         let provider = world.instant_provider().await;
         let product = world.product(&provider).await;

@@ -8,7 +8,7 @@ use rustbill::core::{
     orders::OrderStatus,
     payments::{Payment, PaymentStatus},
     plugins::Interface,
-    settlement::{self, Target},
+    settlement::{self, OrderUpdate, Target},
 };
 use serde_json::json;
 
@@ -196,6 +196,22 @@ on_both! {
         assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM orders WHERE status = 'refunded'").await, 3);
         assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM payments WHERE status = 'refunded'").await, 3);
         assert_eq!((world.count(LEFT).await, world.count(PENDING).await), (3, 0), "with one key each");
+        assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM instances").await, 0);
+    }
+
+    async fn no_server_is_made_by_hand_for_money_that_is_on_its_way_back(world: World) {
+        let gateway = world.signed_gateway(json!({ "refund": "pending" })).await;
+        let payment = world.paid(Some(&gateway)).await;
+        let order = payment.order_id.unwrap();
+        is(&world.give_back(payment.id, "").await.unwrap_err(), Kind::Internal, "payment.refund_pending");
+        let to = |status| OrderUpdate { status: Some(status), ..OrderUpdate::default() };
+        let change = to(OrderStatus::Provisioning);
+        let refused = settlement::update_order(&world.app, &world.admin, order, &change).await.unwrap_err();
+        is(&refused, Kind::InvalidArgument, "order.refunding");
+        world.set_gateway(&gateway, json!({})).await;
+        world.start_worker();
+        world.until_order_is(order, OrderStatus::Refunded).await;
+        world.until_quiet().await;
         assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM instances").await, 0);
     }
 

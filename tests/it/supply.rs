@@ -1,6 +1,10 @@
 //! Asking providers directly, and what customers and their keys get instead.
 
-use rustbill::core::id::Id;
+use rustbill::core::{
+    id::Id,
+    orders::OrderStatus,
+    settlement::{self, OrderUpdate},
+};
 use serde_json::{Value, json};
 use tonic::{Code, Request, Status};
 
@@ -204,10 +208,17 @@ on_both! {
         let nobody = "SELECT CAST(COUNT(*) AS BIGINT) FROM customers WHERE name = 'Unassigned servers' AND is_active = FALSE";
         assert_eq!(world.count(nobody).await, 1);
         assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM products WHERE name = 'Imported server'").await, 1);
-        // Nobody is asked for money for it, however long it runs.
+        // Nobody is asked for money for it, however long it runs, and not after it was suspended either.
+        let order = world.db().q("SELECT order_id FROM instances WHERE provider_instance_id = $1").bind(server_id.clone());
+        let order = order.scalar::<Id>().await.unwrap();
+        for status in [OrderStatus::Suspended, OrderStatus::Active] {
+            let change = OrderUpdate { status: Some(status), ..OrderUpdate::default() };
+            settlement::update_order(&world.app, &world.admin, order, &change).await.unwrap();
+        }
         let period = json!({ "billing_period_start": "2026-01-01", "billing_period_end": "2033-12-31" });
-        let invoices = stage.admin("BillingService/GenerateInvoices", period).await;
-        assert!(!invoices.to_string().contains("Imported server"), "{invoices}");
+        stage.admin("BillingService/GenerateInvoices", period).await;
+        let billed = "SELECT CAST(COUNT(*) AS BIGINT) FROM invoice_items WHERE description LIKE 'Imported server%'";
+        assert_eq!(world.count(billed).await, 0);
         answering(&stage, "import_upstream_instance", "#{ instance_id: \"x\", status: \"terminated\" }").await;
         let gone = json!({ "interface_id": interface, "instance_id": "x" });
         assert_eq!(refused(&stage, "ImportUpstreamInstance", gone.clone(), admin).await, (Code::InvalidArgument, "instance.gone".into()));

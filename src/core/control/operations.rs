@@ -14,9 +14,11 @@ use crate::core::{
     app::App,
     audit,
     error::{Error, Result},
+    event::EventType,
     id::Id,
     instances::{self, Instance, InstanceStatus, Operation, Power},
     orders::{self, OrderStatus},
+    outbox::{self, NewEvent},
     plugins, settlement, text,
 };
 
@@ -139,7 +141,7 @@ struct Done {
 }
 
 /// Writes what was done and how the server is now. When the instance was changed since it was read, its provider is asked
-/// once more, so that the later answer stays. What ended meanwhile stays ended.
+/// once more, so that the later answer stays. What ended or was suspended meanwhile stays so.
 async fn keep(app: &App, actor: &Actor, mut server: Server, done: &Done) -> Result<Instance> {
     for asked in 1.. {
         let now = server.status(app).await.or(done.leaves);
@@ -187,7 +189,15 @@ async fn write(
     let detail = Value::Object(detail);
     let entry = audit::Entry { action: done.action, target_type: "instance", target_id: current.id, detail: &detail };
     audit::record(&mut tx, at, actor, entry).await?;
+    // The worker may have stopped the server before this switched it on again: it stops it once more.
+    let is_suspended = late.is_some() && order.status == OrderStatus::Suspended;
+    if is_suspended {
+        outbox::enqueue(&mut tx, at, NewEvent::of_order(EventType::OrderSuspended, order.id, json!({}))).await?;
+    }
     tx.commit().await?;
+    if is_suspended {
+        app.wake.notify_one();
+    }
     match late {
         // It was done, and is in the log; but there is no such server any more.
         Some(late) => Err(late),

@@ -108,7 +108,9 @@ pub(crate) async fn insert(tx: &mut Tx, order: &Order, search: &str) -> Result<(
 pub(crate) async fn advance(tx: &mut Tx, at: Timestamp, order: &Order, to: OrderStatus, reason: &str) -> Result<()> {
     order.status.check_move(to)?;
     let ended = if to.next().is_empty() { Some(at) } else { None };
-    let activated = if to == OrderStatus::Active { order.activated_at.or(Some(at)) } else { order.activated_at };
+    // Only what was made here begins to cost: an imported order that goes on after a suspension stays free.
+    let begins = order.status == OrderStatus::Provisioning && to == OrderStatus::Active;
+    let activated = if begins { Some(at) } else { order.activated_at };
     tx.q("UPDATE orders SET status = $3, status_reason = $4, activated_at = $5, ended_at = $6, updated_at = $7 WHERE id = $1 AND status = $2")
         .bind(order.id)
         .bind(order.status)

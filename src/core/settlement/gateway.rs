@@ -194,6 +194,10 @@ async fn keep_answer(app: &App, actor: &Actor, payment: &Payment, answer: &Value
             ..current
         };
         payments::store::set_gateway_answer(&mut tx, at, &named).await?;
+        if let (PaymentStatus::Success, Some(order)) = (named.status, named.order_id) {
+            let name = &named.gateway_payment_id;
+            orders::store::set_gateway(&mut tx, at, order, named.gateway_interface_id, name).await?;
+        }
         tx.commit().await?;
         return Ok(named);
     }

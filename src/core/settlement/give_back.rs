@@ -11,7 +11,10 @@
 
 use serde_json::{Value, json};
 
-use super::report::{Report, Standing};
+use super::{
+    report::{Report, Standing},
+    terminate::end_order,
+};
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
@@ -49,7 +52,7 @@ enum End {
 }
 
 /// Gives money of a successful payment back: `amount`, or what is left of it. From the balance it came, to the balance it
-/// goes; through a gateway it came, through its script it goes. What an administrator confirmed by hand goes to the
+/// goes; through a gateway it came, through its script it goes. What an administrator recorded by hand goes to the
 /// balance. A top-up is taken out of the balance again. When nothing is left, the payment is refunded, and so is its
 /// order, whose server is given back. An invoice stays paid. For administrators.
 ///
@@ -244,9 +247,7 @@ async fn book(tx: &mut Tx, at: Timestamp, held: &Held, amount: Money) -> Result<
     if refunded == payment.amount
         && let Some(order) = held.order.as_ref().filter(|order| order.status.check_move(OrderStatus::Refunded).is_ok())
     {
-        orders::store::advance(tx, at, order, OrderStatus::Refunded, "the payment was refunded").await?;
-        let event = NewEvent::of_order(EventType::OrderEnded, order.id, json!({ "payment_id": payment.id }));
-        outbox::enqueue(tx, at, event).await?;
+        end_order(tx, at, order, OrderStatus::Refunded, "the payment was refunded").await?;
     }
     let booked = payments::store::find(&mut *tx, payment.id).await?;
     booked.ok_or_else(|| Error::not_found("payment", payment.id))

@@ -3,7 +3,12 @@
 
 use serde_json::json;
 
-use super::{give_back::refund_order, receipt, refund::cancel_and_refund};
+use super::{
+    give_back::{is_being_refunded, refund_order},
+    receipt,
+    refund::cancel_and_refund,
+    terminate::end_order,
+};
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
@@ -39,7 +44,8 @@ pub struct OrderUpdate {
 ///
 /// # Errors
 /// NotFound; `order.no_change`; `order.wrong_state`, naming both states; `order.no_instance` when an order without a
-/// server is to become active; as `refund` for a move to refunded; PermissionDenied for others.
+/// server is to become active; `order.refunding` for one that is to be provisioned while its money is on its way back; as
+/// `refund` for a move to refunded; PermissionDenied for others.
 pub async fn update_order(app: &App, actor: &Actor, id: Id, change: &OrderUpdate) -> Result<Order> {
     actor.require(Permission::Admin)?;
     let change = OrderUpdate {
@@ -143,6 +149,11 @@ async fn move_to(tx: &mut Tx, at: Timestamp, actor: &Actor, order: &Order, to: O
         // No order comes back to the first, and the other is a refund's.
         OrderStatus::Pending | OrderStatus::Refunded => Ok(()),
         OrderStatus::Paid => record_payment(tx, at, actor, order).await,
+        // The worker waits for the same: a server must not be made for money that leaves.
+        OrderStatus::Provisioning if is_being_refunded(tx, order.id).await? => {
+            Err(Error::invalid("order.refunding", format!("the order `{}` is being refunded", order.id))
+                .hint("it is refunded when the gateway has given the money back, or goes on when the gateway refuses"))
+        }
         OrderStatus::Provisioning => begin_provisioning(tx, at, order).await,
         OrderStatus::Active if order.status == OrderStatus::Suspended => {
             set_power(tx, at, order, to, InstanceStatus::Running, EventType::OrderResumed).await
@@ -151,10 +162,7 @@ async fn move_to(tx: &mut Tx, at: Timestamp, actor: &Actor, order: &Order, to: O
         OrderStatus::Suspended => {
             set_power(tx, at, order, to, InstanceStatus::Suspended, EventType::OrderSuspended).await
         }
-        OrderStatus::Completed | OrderStatus::Terminated => {
-            orders::store::advance(tx, at, order, to, "").await?;
-            enqueue(tx, at, EventType::OrderEnded, order).await
-        }
+        OrderStatus::Completed | OrderStatus::Terminated => end_order(tx, at, order, to, "").await,
         OrderStatus::Cancelled => {
             cancel_and_refund(tx, at, actor, order, BY_HAND).await?;
             // The provider may be making the server right now; when it is done, the server is given back.

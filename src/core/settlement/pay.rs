@@ -115,9 +115,10 @@ pub async fn order_from_balance(app: &App, actor: &Actor, new: &NewOrder) -> Res
             let mut tx = app.database.begin().await?;
             let (order, customer) = orders::write(&mut tx, at, actor, &prepared).await?;
             take_from_balance(&mut tx, at, actor, &customer, &order).await?;
+            let paid = orders::store::find(&mut tx, order.id).await?;
             tx.commit().await?;
             app.wake.notify_one();
-            Ok(order)
+            paid.ok_or_else(|| Error::not_found("order", order.id))
         })
         .await
 }

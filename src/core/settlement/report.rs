@@ -220,6 +220,13 @@ async fn attempt(
                 tracing::warn!(payment = %current.id, transaction = report.tx_id, standing = ?report.standing,
                     "a gateway says something else of a payment that is settled; nothing was changed");
             }
+            // Perhaps somebody paid twice: only a person can tell, who must be able to find it.
+            if report.standing == Standing::Success && !report.tx_id.is_empty() && report.tx_id != current.gateway_tx_id
+            {
+                let detail = json!({ "gateway_tx_id": report.tx_id, "known_gateway_tx_id": current.gateway_tx_id });
+                record(&mut tx, at, actor, "payment.other_transaction", current.id, &detail).await?;
+                tx.commit().await?;
+            }
             return Ok(Ok(Booked::Known(current)));
         }
         (Standing::Failed, PaymentStatus::Failed) | (Standing::Duplicate, _) => return Ok(Ok(Booked::Known(current))),

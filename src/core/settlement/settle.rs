@@ -84,6 +84,9 @@ pub(super) async fn settle(
             && invoice.total_amount.minus(invoice.paid_amount).is_ok_and(|left| left == payment.amount)
     });
     if let Some(order) = &order {
+        // Another payment may have been begun since; this one paid it.
+        let (gateway, name) = (payment.gateway_interface_id, &payment.gateway_payment_id);
+        orders::store::set_gateway(tx, at, order.id, gateway, name).await?;
         orders::store::advance(tx, at, order, OrderStatus::Paid, "").await?;
         outbox::enqueue(
             tx,

@@ -35,7 +35,11 @@ pub async fn terminate(app: &App, actor: &Actor, instance_id: Id) -> Result<()> 
             let order = orders::store::lock(&mut tx, found.order_id).await?;
             let instance = instances::store::lock(&mut tx, instance_id).await?;
             instance.status.check(Operation::Terminate)?;
-            end_order(&mut tx, at, actor, &order, OrderStatus::Terminated).await?;
+            end_order(&mut tx, at, &order, OrderStatus::Terminated, "").await?;
+            let detail = audit::change(order.status, OrderStatus::Terminated);
+            let entry =
+                audit::Entry { action: "order.terminate", target_type: "order", target_id: order.id, detail: &detail };
+            audit::record(&mut tx, at, actor, entry).await?;
             let detail = json!({ "before": instance.status, "order_id": order.id });
             let entry = audit::Entry {
                 action: "instance.terminate",
@@ -56,23 +60,7 @@ pub async fn terminate(app: &App, actor: &Actor, instance_id: Id) -> Result<()> 
 ///
 /// # Errors
 /// `order.wrong_state`, naming both states.
-pub(crate) async fn end_order(tx: &mut Tx, at: Timestamp, actor: &Actor, order: &Order, to: OrderStatus) -> Result<()> {
-    orders::store::advance(tx, at, order, to, "").await?;
-    outbox::enqueue(tx, at, NewEvent::of_order(EventType::OrderEnded, order.id, json!({}))).await?;
-    let action = match to {
-        OrderStatus::Terminated => "order.terminate",
-        OrderStatus::Completed => "order.complete",
-        OrderStatus::Cancelled => "order.cancel",
-        OrderStatus::Refunded => "order.refund",
-        OrderStatus::Pending
-        | OrderStatus::Paid
-        | OrderStatus::Provisioning
-        | OrderStatus::Active
-        | OrderStatus::Suspended => {
-            return Err(Error::internal("order.no_end", format!("`{to}` is no end of an order")));
-        }
-    };
-    let detail = audit::change(order.status, to);
-    audit::record(tx, at, actor, audit::Entry { action, target_type: "order", target_id: order.id, detail: &detail })
-        .await
+pub(super) async fn end_order(tx: &mut Tx, at: Timestamp, order: &Order, to: OrderStatus, reason: &str) -> Result<()> {
+    orders::store::advance(tx, at, order, to, reason).await?;
+    outbox::enqueue(tx, at, NewEvent::of_order(EventType::OrderEnded, order.id, json!({}))).await.map(|_| ())
 }

@@ -148,7 +148,7 @@ async fn note(app: &App, actor: &Actor, action: &'static str, purchase: Id, deta
 async fn template(app: &App, interface: &Interface) -> Result<Template> {
     app.plugins.call_json(interface, "spec_template", json!({})).await.and_then(Template::read).map_err(|cause| {
         // What a script says is for its operator, not for those who buy.
-        Error::unavailable("provider.failed", format!("`{}` can't be asked now", interface.display_name))
+        Error::unavailable("provider.failed", "the provider can't be asked now")
             .hint("try again later")
             .caused_by(cause)
     })
