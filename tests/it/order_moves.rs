@@ -333,6 +333,29 @@ on_both! {
         assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM operation_logs WHERE action = 'instance.resume'").await, 1);
     }
 
+    async fn a_provider_that_keeps_a_server_is_asked_until_it_gives_it_back(world: World) {
+        let provider = provider_with(&world, json!({ "keeps": "not today" })).await;
+        let customer = world.customer().await;
+        let order = order_in(&world, &customer, &world.product(&provider).await, "terminated").await;
+        let mut tx = world.db().begin().await.unwrap();
+        tx.q("UPDATE event_queue SET failures = $1 WHERE event_type = 'order_ended'").bind(FAILURES_MAX).execute_one().await.unwrap();
+        tx.commit().await.unwrap();
+        world.start_worker();
+        wait::until("it failed once more", async || {
+            let sql = "SELECT failures FROM event_queue WHERE subject_id = $1 AND event_type = 'order_ended'";
+            world.db().q(sql).bind(order).scalar::<i64>().await.unwrap() > FAILURES_MAX
+        })
+        .await;
+        let waiting = "SELECT CAST(COUNT(*) AS BIGINT) FROM event_queue WHERE event_type = 'order_ended' AND status = 'pending'";
+        assert_eq!(world.count(waiting).await, 1, "it is never given up");
+        let change = plugins::InterfaceUpdate { config_json: Some(json!({ "keeps": "" }).to_string()), ..Default::default() };
+        plugins::update(&world.app, &world.admin, provider.id, &change).await.unwrap();
+        let mut tx = world.db().begin().await.unwrap();
+        tx.q("UPDATE event_queue SET available_at = $1 WHERE event_type = 'order_ended'").bind(world.app.clock.now()).execute_one().await.unwrap();
+        tx.commit().await.unwrap();
+        wait::until("the server is given back", async || instance_status(&world, order).await == InstanceStatus::Terminated).await;
+    }
+
     async fn an_order_that_ends_gives_its_server_back(world: World) {
         let product = world.product(&world.instant_provider().await).await;
         let customer = world.customer().await;

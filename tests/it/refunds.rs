@@ -265,6 +265,8 @@ on_both! {
         let payment = settlement::pay_order(&world.app, &world.admin, order.id, Some(gateway.id)).await.unwrap();
         settlement::confirm(&world.app, &world.admin, payment.id, "", "").await.unwrap();
         is(&world.give_back(payment.id, "9.00").await.unwrap_err(), Kind::Internal, "payment.refund_pending");
+        let too_early = settlement::refund_order(&world.app, &world.admin, order.id).await.unwrap_err();
+        is(&too_early, Kind::InvalidArgument, "payment.refund_open");
         world.start_worker();
         world.until_order_is(order.id, OrderStatus::Cancelled).await;
         assert_eq!(world.balance(payment.customer_id).await, "20.00", "nine are still at the gateway");

@@ -96,7 +96,8 @@ pub async fn refund(app: &App, actor: &Actor, payment_id: Id, amount: Option<Mon
 /// Gives back what is left of the payment of an order, which thereby becomes refunded. For administrators.
 ///
 /// # Errors
-/// NotFound; `order.wrong_state` for an order that can't be refunded; as [`refund`].
+/// NotFound; `order.wrong_state` for an order that can't be refunded; `payment.refund_open` while a part of it is on its
+/// way; as [`refund`].
 pub async fn refund_order(app: &App, actor: &Actor, order_id: Id) -> Result<Payment> {
     actor.require(Permission::Admin)?;
     let order =
@@ -106,6 +107,11 @@ pub async fn refund_order(app: &App, actor: &Actor, order_id: Id) -> Result<Paym
     let payment = payment.ok_or_else(|| {
         Error::invalid("payment.missing", format!("the order `{order_id}` has no successful payment to give back"))
     })?;
+    let open = refund_store::open_amount(&app.database, payment.id).await?;
+    if !open.is_zero() {
+        let message = format!("{open} of the payment `{}` is on its way back and its end is not known yet", payment.id);
+        return Err(Error::invalid("payment.refund_open", message).hint("try again when it has ended"));
+    }
     refund(app, actor, payment.id, None).await
 }
 

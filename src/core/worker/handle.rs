@@ -71,15 +71,16 @@ pub(super) async fn finish(app: &App, claim: &Claim) -> Result<()> {
 
 /// Puts a failed event back, or aside when it failed too often. What can't be reached now, and a faulty database, is no
 /// failure of the event. An order that is paid is never put aside: its money would be gone without a server. Nor is a
-/// refund: whether its money left must be found out.
+/// refund, whether its money left must be found out, nor the end of an order, whose server somebody pays for.
 async fn set_aside(app: &App, claim: &Claim, error: &Error) -> Result<()> {
     let is_own_fault = error.kind() == Kind::Unavailable || error.code().starts_with("database.");
     let failures = if is_own_fault { claim.failures } else { claim.failures + 1 };
     let problem = error.to_string();
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
-    let is_money = matches!(claim.event_type, EventType::OrderPaid | EventType::RefundRequested);
-    if failures < FAILURES_MAX || is_money && !notifications::is_delivery(claim) {
+    // Money would be lost, or a server that nobody pays for would run on.
+    let is_owed = matches!(claim.event_type, EventType::OrderPaid | EventType::RefundRequested | EventType::OrderEnded);
+    if failures < FAILURES_MAX || is_owed && !notifications::is_delivery(claim) {
         outbox::retry_later(&mut tx, at, claim, failures, &problem).await?;
     } else {
         outbox::give_up(&mut tx, at, claim, failures, &problem).await?;
