@@ -12,6 +12,7 @@ mod power;
 mod provision;
 mod purge;
 mod seal;
+mod turns;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::turns::Turns;
 use crate::core::{
     actor::Actor,
     app::App,
@@ -117,12 +119,8 @@ async fn claim(app: &App, worker: Id, room: usize) -> Result<Vec<Claim>> {
 
 async fn scan_now_and_then(app: App, shutdown: CancellationToken) {
     let actor = Actor::system("scanner");
-    let mut tick = interval(SCAN);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = tick.tick() => {}
-        }
+    let mut turns = Turns::every(SCAN, shutdown);
+    while turns.next().await {
         match plugins::scan(&app, &actor).await {
             Ok(report) => {
                 for plugins::Broken { file, problem } in &report.broken {
