@@ -7,9 +7,7 @@ use super::settle;
 use crate::core::{
     actor::Actor,
     app::App,
-    audit,
-    balance::{self, Movement, TransactionType},
-    customers,
+    audit, customers,
     database::Tx,
     error::{Error, Result},
     id::Id,
@@ -288,14 +286,7 @@ fn late(failed: &Payment, at: Timestamp, tx_id: &str) -> Payment {
 async fn book_late(tx: &mut Tx, at: Timestamp, actor: &Actor, failed: &Payment, late: &Payment) -> Result<()> {
     tracing::warn!(payment = %failed.id, booked = %late.id, "money came for a payment that had failed; it goes to the balance");
     payments::store::insert(tx, late).await?;
-    let movement = Movement {
-        customer_id: late.customer_id,
-        transaction_type: TransactionType::Recharge,
-        amount: late.amount,
-        reference_id: late.id.to_string(),
-        description: format!("Payment {}", failed.id),
-    };
-    balance::apply(tx, at, movement).await?;
+    settle::credit(tx, at, late, failed.id).await?;
     let detail = json!({ "failed_payment_id": failed.id, "after": late });
     record(tx, at, actor, "payment.late", late.id, &detail).await
 }

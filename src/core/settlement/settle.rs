@@ -101,14 +101,7 @@ pub(super) async fn settle(
             tracing::warn!(payment = %payment.id, "a payment came for something that is paid or gone; it goes to the balance");
             payments::store::redirect_to_balance(tx, at, &payment).await?;
         }
-        let movement = Movement {
-            customer_id: payment.customer_id,
-            transaction_type: TransactionType::Recharge,
-            amount: payment.amount,
-            reference_id: payment.id.to_string(),
-            description: format!("Payment {}", payment.id),
-        };
-        balance::apply(tx, at, movement).await?;
+        credit(tx, at, &payment, payment.id).await?;
     }
     payments::store::advance(
         tx,
@@ -119,4 +112,16 @@ pub(super) async fn settle(
     .await?;
     let booked = payments::store::find(&mut *tx, payment_id).await?;
     booked.ok_or_else(|| Error::not_found("payment", payment_id))
+}
+
+/// Puts the money of a payment onto its customer's balance. The ledger's row tells the customer of the payment `told`.
+pub(super) async fn credit(tx: &mut Tx, at: Timestamp, payment: &Payment, told: Id) -> Result<()> {
+    let movement = Movement {
+        customer_id: payment.customer_id,
+        transaction_type: TransactionType::Recharge,
+        amount: payment.amount,
+        reference_id: payment.id.to_string(),
+        description: format!("Payment {told}"),
+    };
+    balance::apply(tx, at, movement).await.map(drop)
 }
