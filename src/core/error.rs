@@ -91,11 +91,6 @@ impl Error {
         Self::new(Kind::Unavailable, code, message)
     }
 
-    /// It will come, but is not built yet.
-    pub fn unimplemented(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(Kind::Unimplemented, code, message)
-    }
-
     /// Adds one line of advice, a command where one helps.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
