@@ -2,20 +2,20 @@
 //! becomes a message by the descriptors, the call is made, and what comes back is checked.
 
 mod markdown;
-mod raw;
+mod reflection;
 mod shop;
 
 use std::collections::BTreeSet;
 
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
-use tonic::{Code, Request, Status, transport::Channel};
+use prost_reflect::{DescriptorPool, DynamicMessage};
+use tonic::{Code, Status, transport::Channel};
 
 use crate::{
     on_both,
     support::{
         database::TestDatabase,
-        rows::NOT_BUILT,
+        dynamic,
         server::{InProcess, channel},
         world::World,
     },
@@ -31,39 +31,23 @@ const REFUSED: &[(&str, Code, &str, &str)] = &[(
     "an example has no valid signature",
 )];
 
-/// Whether a call is not there yet; one that comes fails this test until it is taken off the list.
-fn is_unbuilt(call: &str) -> bool {
-    call.rsplit_once('.').is_some_and(|(_, short)| NOT_BUILT.contains(&short))
-}
-
-fn pool() -> DescriptorPool {
-    DescriptorPool::decode(rustbill::server::grpc::DESCRIPTORS).unwrap()
-}
-
-fn method(pool: &DescriptorPool, call: &str) -> Option<MethodDescriptor> {
-    let (service, method) = call.split_once('/')?;
-    pool.get_service_by_name(service)?.methods().find(|candidate| candidate.name() == method)
-}
-
 /// What the example asks for, and the answer as JSON.
-async fn run(shop: &Shop<'_>, channel: &Channel, pool: &DescriptorPool, example: &Example) -> Result<String, Status> {
+async fn run(shop: &Shop<'_>, channel: &Channel, example: &Example) -> Result<String, Status> {
     let place = &example.place;
-    let method = method(pool, &example.call).unwrap_or_else(|| panic!("{place}: no call {}", example.call));
+    let method = dynamic::method(&example.call);
     let mut things = shop.things(&example.call);
     let json = things.fill(&example.data).await;
-    let mut reader = serde_json::Deserializer::from_str(&json);
-    let message = DynamicMessage::deserialize(method.input(), &mut reader)
-        .unwrap_or_else(|error| panic!("{place}: {json} is no {}: {error}", method.input().full_name()));
-    let mut request = Request::new(message.encode_to_vec());
+    let message = serde_json::from_str(&json).and_then(|json| dynamic::request(&method, &json));
+    let message =
+        message.unwrap_or_else(|error| panic!("{place}: {json} is no {}: {error}", method.input().full_name()));
+    let mut bearer = String::new();
     for (name, value) in &example.headers {
         let token = value.strip_prefix("Bearer ").unwrap_or_else(|| panic!("{place}: {name}: {value}"));
         assert!(name == "authorization" && ["TOKEN", "$TOKEN"].contains(&token), "{place}: {name}: {value}");
-        let value = format!("Bearer {}", things.token().await);
-        request.metadata_mut().insert("authorization", value.parse().unwrap());
+        bearer = things.token().await;
     }
-    let answer = raw::call(channel, &example.call, request).await?;
-    let answer = DynamicMessage::decode(method.output(), answer.as_slice()).unwrap();
-    Ok(serde_json::to_string(&answer).unwrap())
+    let answer = dynamic::call_bytes(channel, &method, message.encode_to_vec().into(), &bearer).await?;
+    Ok(dynamic::json(&DynamicMessage::decode(method.output(), answer).unwrap()).to_string())
 }
 
 /// What is wrong with how an example ended.
@@ -71,8 +55,6 @@ fn judge(example: &Example, result: &Result<String, Status>) -> Option<String> {
     let refused = REFUSED.iter().find(|(call, ..)| *call == example.call);
     let word = |status: &Status| status.metadata().get("error-code").map(|word| word.to_str().unwrap().to_owned());
     let is_right = match (result, refused) {
-        (Err(status), _) if is_unbuilt(&example.call) => status.code() == Code::Unimplemented,
-        (_, _) if is_unbuilt(&example.call) => false,
         (Ok(_), None) => true,
         (Err(status), Some((_, code, expected, _))) => {
             status.code() == *code && word(status).as_deref() == Some(*expected)
@@ -91,20 +73,18 @@ on_both! {
         let server = InProcess::start(&world).await;
         let channel = channel(&server.address).await;
         let shop = Shop::open(&world, channel.clone()).await;
-        let pool = pool();
         let (mut wrong, mut seen) = (Vec::new(), BTreeSet::new());
         for example in examples() {
             if example.call == "list" {
-                assert!(raw::services(&server.address).await.len() >= 16);
+                assert!(reflection::services(&server.address).await.len() >= 16);
                 continue;
             }
-            let result = run(&shop, &channel, &pool, &example).await;
+            let result = run(&shop, &channel, &example).await;
             wrong.extend(judge(&example, &result));
             seen.insert(example.call);
         }
         assert!(wrong.is_empty(), "{} examples went wrong:\n{}", wrong.len(), wrong.join("\n"));
-        let all = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
-        let all = all.map(|method| format!("{}/{}", method.parent_service().full_name(), method.name()));
+        let all = dynamic::methods().into_iter().map(|method| dynamic::full_name(&method));
         assert_eq!(all.collect::<BTreeSet<_>>(), seen, "the documentation shows every call");
         drop(shop);
         server.stop().await;
@@ -116,19 +96,21 @@ on_both! {
 async fn reflection_tells_everything_in_both_versions() {
     let world = World::on(TestDatabase::sqlite()).await;
     let server = InProcess::start(&world).await;
-    let ours: BTreeSet<String> = pool().services().map(|service| service.full_name().to_owned()).collect();
+    let ours: BTreeSet<String> = dynamic::POOL.services().map(|service| service.full_name().to_owned()).collect();
     assert_eq!(ours.len(), 16);
-    for services in [raw::services(&server.address).await, raw::services_alpha(&server.address).await] {
+    for services in [reflection::services(&server.address).await, reflection::services_alpha(&server.address).await] {
         assert!(ours.is_subset(&services), "{services:?}");
     }
     for service in &ours {
-        for files in [raw::files(&server.address, service).await, raw::files_alpha(&server.address, service).await] {
+        for files in
+            [reflection::files(&server.address, service).await, reflection::files_alpha(&server.address, service).await]
+        {
             let mut told = DescriptorPool::new();
             // Files come with what they import, in no order that a pool could rely on.
             let files = files.iter().map(|file| prost_types::FileDescriptorProto::decode(file.as_slice()).unwrap());
             told.add_file_descriptor_protos(files).unwrap();
             let told = told.get_service_by_name(service).unwrap();
-            let known = pool().get_service_by_name(service).unwrap();
+            let known = dynamic::POOL.get_service_by_name(service).unwrap();
             let methods = |service: &prost_reflect::ServiceDescriptor| {
                 service
                     .methods()

@@ -4,10 +4,9 @@ use chrono::TimeDelta;
 use rustbill::{
     core::{
         actor::Actor,
-        error::{Kind, Result},
+        error::Kind,
         id::Id,
-        identity::{self, Credential, Grant, Tokens, UserKind},
-        secret::Secret,
+        identity::{self, Grant, Tokens, UserKind},
     },
     server::grpc::protocol::rustbill as proto,
 };
@@ -17,26 +16,13 @@ use crate::{
     on_both,
     support::{
         database::TestDatabase,
+        login::{is_known, refresh, tokens},
         server::{InProcess, channel},
         wait,
         world::{PASSWORD, World, at_once, clock_at},
     },
 };
 use proto::identity::{RefreshTokenRequest, identity_service_client::IdentityServiceClient};
-
-async fn tokens(world: &World, username: &str, password: &str) -> Tokens {
-    let login = identity::login(&world.app, "::1", UserKind::Customer, username, password).await.unwrap();
-    let Grant::Tokens(tokens) = login.grant else { panic!("a customer gets tokens") };
-    tokens
-}
-
-async fn is_known(world: &World, token: &str) -> bool {
-    identity::authenticate(&world.app, Credential::of_bearer(token), "::1").await.is_ok()
-}
-
-async fn refresh(world: &World, token: &Secret) -> Result<Tokens> {
-    identity::refresh(&world.app, "::1", token.reveal()).await
-}
 
 on_both! {
     async fn refresh_tokens_rotate_and_a_used_one_ends_its_family(world: World) {

@@ -5,7 +5,7 @@ use rustbill::{
         actor::{Actor, Role},
         error::{Kind, Result},
         id::Id,
-        identity::{self, AdminRole, Credential, Grant, NewUser, Tokens, User, UserFilter, UserKind, UserUpdate},
+        identity::{self, AdminRole, Credential, Grant, NewUser, User, UserFilter, UserKind, UserUpdate},
         page::PageRequest,
         secret::Secret,
     },
@@ -17,6 +17,7 @@ use crate::{
     on_both,
     support::{
         database::TestDatabase,
+        login::{is_known, refresh, tokens},
         server::{InProcess, admin_token, channel, customer_token, with_token},
         world::{PASSWORD, World, actor_of, at_once},
     },
@@ -47,20 +48,6 @@ async fn session(world: &World, username: &str, password: &str) -> String {
     let login = identity::login(&world.app, "::1", UserKind::Admin, username, password).await.unwrap();
     let Grant::Session { token, .. } = login.grant else { panic!("an administrator gets a session") };
     token.reveal().to_owned()
-}
-
-async fn tokens(world: &World, username: &str, password: &str) -> Tokens {
-    let login = identity::login(&world.app, "::1", UserKind::Customer, username, password).await.unwrap();
-    let Grant::Tokens(tokens) = login.grant else { panic!("a customer gets tokens") };
-    tokens
-}
-
-async fn is_known(world: &World, token: &str) -> bool {
-    identity::authenticate(&world.app, Credential::of_bearer(token), "::1").await.is_ok()
-}
-
-async fn refresh(world: &World, token: &Secret) -> Result<Tokens> {
-    identity::refresh(&world.app, "::1", token.reveal()).await
 }
 
 async fn update(world: &World, actor: &Actor, id: Id, change: UserUpdate) -> Result<User> {

@@ -16,7 +16,8 @@ use tonic::{
     transport::Channel,
 };
 
-static POOL: LazyLock<DescriptorPool> =
+/// The protocol as it is compiled.
+pub(crate) static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(rustbill::server::grpc::DESCRIPTORS).unwrap());
 
 /// All RPCs of the protocol as it is compiled.

@@ -10,9 +10,6 @@ use super::{
     world::PASSWORD,
 };
 
-/// RPCs of the protocol that answer Unimplemented: none. One that is written before it is built stands here meanwhile.
-pub(crate) const NOT_BUILT: &[&str] = &[];
-
 macro_rules! rows {
     ($($rpc:literal => |$stage:pat_param| $message:expr;)+) => {
         /// The RPCs that have a row.

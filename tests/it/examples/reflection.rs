@@ -1,62 +1,8 @@
-//! Calls whose messages stay bytes, and reflection.
+//! Reflection, as generic clients ask for it.
 
 use std::collections::BTreeSet;
 
-use bytes::{Buf as _, BufMut as _};
-use tonic::{
-    Request, Status,
-    client::Grpc,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    transport::Channel,
-};
-
 use crate::support::server::channel;
-
-#[derive(Default)]
-struct Bytes;
-
-impl Codec for Bytes {
-    type Encode = Vec<u8>;
-    type Decode = Vec<u8>;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Bytes {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put_slice(&item);
-        Ok(())
-    }
-}
-
-impl Decoder for Bytes {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
-        let length = buffer.remaining();
-        Ok(Some(buffer.copy_to_bytes(length).to_vec()))
-    }
-}
-
-/// Calls `package.Service/Method`.
-pub(crate) async fn call(channel: &Channel, name: &str, request: Request<Vec<u8>>) -> Result<Vec<u8>, Status> {
-    let mut client = Grpc::new(channel.clone());
-    client.ready().await.unwrap();
-    let path = format!("/{name}").parse().unwrap();
-    client.unary(request, path, Bytes).await.map(tonic::Response::into_inner)
-}
 
 /// The same questions in both versions of reflection, whose types differ in nothing but their module.
 macro_rules! reflection {
