@@ -3,6 +3,7 @@
 use rustbill::core::{
     http::{HttpClient, Request},
     plugins::{self, InterfaceUpdate},
+    time::Clock,
 };
 use serde_json::json;
 
@@ -121,7 +122,7 @@ async fn send(client: &HttpClient, url: &str) -> rustbill::core::error::Result<u
 #[tokio::test]
 async fn plugins_reach_the_listed_networks_and_no_other_special_address() {
     let receiver = Receiver::start().await;
-    let closed = HttpClient::new(Vec::new()).unwrap();
+    let closed = HttpClient::new(Vec::new(), Clock::system()).unwrap();
     assert_eq!(send(&closed, &receiver.url).await.unwrap_err().code(), "http.address");
     // A name that resolves to such an address is refused too, and so is every way to write the address.
     let port = receiver.url.rsplit(':').next().unwrap().trim_end_matches("/hook").to_owned();
@@ -132,6 +133,6 @@ async fn plugins_reach_the_listed_networks_and_no_other_special_address() {
     assert_eq!(send(&closed, "http://169.254.169.254/latest/meta-data").await.unwrap_err().code(), "http.address");
     assert_eq!(send(&closed, "file:///etc/passwd").await.unwrap_err().code(), "http.request");
     assert!(receiver.received().is_empty());
-    let open = HttpClient::new(vec!["127.0.0.0/8".parse().unwrap()]).unwrap();
+    let open = HttpClient::new(vec!["127.0.0.0/8".parse().unwrap()], Clock::system()).unwrap();
     assert_eq!(send(&open, &receiver.url).await.unwrap(), 200);
 }

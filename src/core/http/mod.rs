@@ -2,23 +2,41 @@
 //!
 //! Scripts choose the addresses, so an address is checked before it is connected to, and the checked address is the
 //! one that is used: a name that resolves to something else a moment later gains nothing. Loopback, link-local,
-//! private and other special ranges are refused unless the configuration lists them.
+//! private and other special ranges are refused unless the configuration lists them. That holds for every redirect.
+//!
+//! `policy.rs` says which addresses may be reached, and `resolver.rs` drops the others from what a name resolves to;
+//! `attempt.rs` is one request; `retry.rs` says which failures are worth another one, `redirect.rs` which answers lead
+//! on, and `circuit.rs` which hosts are left alone for a while.
 
+mod attempt;
+mod circuit;
 mod policy;
+mod redirect;
+mod resolver;
+mod retry;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
+use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
-use reqwest::{Url, dns};
+use reqwest::Url;
+use tokio::time::Instant;
 
-use self::policy::Policy;
-use crate::core::error::{Error, Result};
+use self::{attempt::Failure, circuit::Hosts, policy::Policy, resolver::Resolver};
+use crate::core::{
+    error::{Error, Result},
+    time::Clock,
+};
 
 /// The longest a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest a request may take in all.
+/// The longest a request may take in all, with its retries and redirects. A script's call has 15 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer.
 const RESPONSE_MAX: usize = 2 * 1024 * 1024;
@@ -49,115 +67,171 @@ pub struct Response {
     pub body: Bytes,
 }
 
-/// The client. Cheap to clone.
+impl Response {
+    /// The first value of a header, by its name in lower case.
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The client. Cheap to clone; clones share what they know of the hosts.
 #[derive(Clone)]
 pub struct HttpClient {
     client: reqwest::Client,
     policy: Arc<Policy>,
+    hosts: Hosts,
+    clock: Clock,
+    patience: Duration,
+}
+
+/// A request that was read and may be sent.
+#[derive(Clone)]
+struct Checked {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 impl HttpClient {
-    /// A client that also reaches these networks.
+    /// A client that also reaches these networks. The clock says until when a host is left alone.
     ///
     /// # Errors
     /// When the TLS set-up fails.
-    pub fn new(allow_private: Vec<IpNet>) -> Result<Self> {
+    pub fn new(allow_private: Vec<IpNet>, clock: Clock) -> Result<Self> {
         let policy = Arc::new(Policy::new(allow_private));
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("rustbill/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            // A redirect would lead past the check; none is followed.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(Arc::new(Resolver(Arc::clone(&policy))))
+        let client = builder(&policy)
             .build()
             .map_err(|cause| Error::internal("http.client", "can't set up the outbound client").caused_by(cause))?;
-        Ok(Self { client, policy })
+        Ok(Self { client, policy, hosts: Hosts::new(clock.clone()), clock, patience: REQUEST_TIMEOUT })
     }
 
-    /// Sends a request.
+    /// The same with less time for each request than the usual 10 s.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience.min(REQUEST_TIMEOUT);
+        self
+    }
+
+    /// What a client with certificates of its own is built from, so that the policy holds for it too. Its requests go
+    /// through [`HttpClient::send_with`].
+    pub fn builder(&self) -> reqwest::ClientBuilder {
+        builder(&self.policy)
+    }
+
+    /// Sends a request. What is harmless to repeat is repeated: up to three times, after connections that did not come
+    /// to stand, and for methods that may be repeated also after broken ones and after 502, 503 and 504. GET and HEAD
+    /// follow up to three redirects.
     ///
     /// # Errors
-    /// `http.address` for an address that may not be reached; `http.request` for a malformed request;
+    /// `http.address` for an address that may not be reached; `http.request` for a malformed request; `http.redirect`
+    /// for a redirect that is not followed; `http.left_alone` and `http.busy` for a host that is not asked now;
     /// `http.failed` when no complete answer came.
     pub async fn send(&self, request: Request<'_>) -> Result<Response> {
-        let url = self.checked_url(request.url)?;
-        let shown = format!("{} {}", request.method, url.host_str().unwrap_or_default());
-        let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| Error::invalid("http.request", format!("`{}` is no HTTP method", request.method)))?;
-        let mut builder = self.client.request(method, url).body(request.body);
-        for (name, value) in request.headers {
-            if RESERVED.contains(&name.to_lowercase().as_str()) {
-                return Err(Error::invalid("http.request", format!("the header `{name}` can't be set")));
-            }
-            let header = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(&value).ok());
-            let Some((name, value)) = header else {
-                return Err(Error::invalid("http.request", format!("the header `{name}` is malformed")));
-            };
-            builder = builder.header(name, value);
-        }
-        let failed = |cause: reqwest::Error| {
-            Error::unavailable("http.failed", format!("{shown} failed")).caused_by(cause.without_url())
-        };
-        let mut response = builder.send().await.map_err(&failed)?;
-        let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(&failed)? {
-            if body.len() + chunk.len() > RESPONSE_MAX {
-                return Err(Error::unavailable(
-                    "http.failed",
-                    format!("{shown} answered with more than {RESPONSE_MAX} bytes"),
-                ));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Response { status, headers, body: body.into() })
+        self.follow(&self.client, request, true).await
     }
 
-    /// Reads a URL and checks its address where it is one already; names are checked when they are resolved.
-    fn checked_url(&self, text: &str) -> Result<Url> {
-        let url =
-            Url::parse(text).map_err(|cause| Error::invalid("http.request", format!("a URL is malformed: {cause}")))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(Error::invalid(
-                "http.request",
-                format!("`{}` is not allowed, only http and https are", url.scheme()),
-            ));
+    /// As [`HttpClient::send`], through a client that was made from [`HttpClient::builder`]. What it trusts and shows
+    /// belongs to one host: redirects to another one are refused.
+    ///
+    /// # Errors
+    /// As [`HttpClient::send`].
+    pub async fn send_with(&self, client: &reqwest::Client, request: Request<'_>) -> Result<Response> {
+        self.follow(client, request, false).await
+    }
+
+    /// The addresses of a host that may be reached, for protocols other than HTTP.
+    ///
+    /// # Errors
+    /// `http.address` when none may be reached; `http.failed` when there are none.
+    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>> {
+        Resolver::new(Arc::clone(&self.policy)).resolve(host, port).await
+    }
+
+    /// Waits for a turn at a host, for protocols other than HTTP; the caller then says how it went.
+    ///
+    /// # Errors
+    /// `http.left_alone` and `http.busy` when the host is not asked now.
+    pub async fn enter(&self, host: &str, port: u16) -> Result<Turn> {
+        self.hosts.enter(&format!("{host}:{port}")).await
+    }
+
+    async fn follow(&self, client: &reqwest::Client, request: Request<'_>, may_leave: bool) -> Result<Response> {
+        let mut request = checked(&self.policy, request)?;
+        let deadline = Instant::now() + self.patience;
+        let mut redirects = 0;
+        loop {
+            let response = self.repeat(client, &request, deadline).await?;
+            let Some(target) = redirect::target(&request, &response)? else { return Ok(response) };
+            redirects += 1;
+            request = redirect::next(&self.policy, request, target, redirects, may_leave)?;
         }
-        let host = url.host_str().unwrap_or_default();
-        if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            self.policy.check(address)?;
-        }
-        Ok(url)
+    }
+
+    /// One request with its retries.
+    async fn repeat(&self, client: &reqwest::Client, request: &Checked, deadline: Instant) -> Result<Response> {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(retry::DELAY_MIN)
+            .with_max_delay(retry::DELAY_MAX)
+            .with_max_times(retry::RETRIES_MAX)
+            .with_jitter();
+        let attempt = || attempt::send(client, &self.hosts, request, deadline);
+        attempt
+            .retry(backoff)
+            .when(|failure| retry::is_harmless(&request.method, failure))
+            .adjust(|failure, delay| retry::delay(failure, delay, self.clock.now(), deadline))
+            .await
+            .or_else(|failure| match failure {
+                // The host did answer, and what it said is the caller's to judge.
+                Failure::Answered(response) => Ok(response),
+                Failure::Unreachable(error) | Failure::Broken(error) | Failure::Final(error) => Err(error),
+            })
     }
 }
 
-/// Resolves names and drops the addresses that may not be reached.
-struct Resolver(Arc<Policy>);
+pub use self::circuit::Turn;
 
-impl dns::Resolve for Resolver {
-    fn resolve(&self, name: dns::Name) -> dns::Resolving {
-        let policy = Arc::clone(&self.0);
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let mut refused = None;
-            let mut allowed = Vec::new();
-            for address in found {
-                match policy.check(address.ip()) {
-                    Ok(()) => allowed.push(address),
-                    Err(error) => refused = Some(error),
-                }
-            }
-            match (allowed.is_empty(), refused) {
-                (true, Some(error)) => Err(error.into()),
-                _ => Ok(Box::new(allowed.into_iter()) as dns::Addrs),
-            }
-        })
+fn builder(policy: &Arc<Policy>) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("rustbill/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        // They are followed one by one, each checked.
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(Arc::new(Resolver::new(Arc::clone(policy))))
+}
+
+/// Reads a request.
+fn checked(policy: &Policy, request: Request<'_>) -> Result<Checked> {
+    let url = Url::parse(request.url)
+        .map_err(|cause| Error::invalid("http.request", format!("a URL is malformed: {cause}")))?;
+    check_url(policy, &url)?;
+    let method = Method::from_bytes(request.method.as_bytes())
+        .map_err(|_| Error::invalid("http.request", format!("`{}` is no HTTP method", request.method)))?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in request.headers {
+        if RESERVED.contains(&name.to_lowercase().as_str()) {
+            return Err(Error::invalid("http.request", format!("the header `{name}` can't be set")));
+        }
+        let header = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(&value).ok());
+        let Some((name, value)) = header else {
+            return Err(Error::invalid("http.request", format!("the header `{name}` is malformed")));
+        };
+        headers.append(name, value);
+    }
+    Ok(Checked { method, url, headers, body: request.body })
+}
+
+/// Checks a URL's address where it is one already; names are checked when they are resolved.
+fn check_url(policy: &Policy, url: &Url) -> Result<()> {
+    if !matches!(url.scheme(), "http" | "https") {
+        let words = format!("`{}` is not allowed, only http and https are", url.scheme());
+        return Err(Error::invalid("http.request", words));
+    }
+    let host = url.host_str().unwrap_or_default();
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => policy.check(address),
+        Err(_) => Ok(()),
     }
 }

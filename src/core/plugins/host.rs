@@ -41,7 +41,7 @@ impl PluginHost {
     /// # Errors
     /// When the outbound client can't be set up.
     pub fn new(executable: PathBuf, settings: &Plugins, database: Database, clock: Clock) -> Result<Self> {
-        let http = HttpClient::new(settings.allow_private.clone())?;
+        let http = HttpClient::new(settings.allow_private.clone(), clock.clone())?;
         let api = Arc::new(HostApi::new(database, clock, http));
         Ok(Self { engine: Engine::start(EngineConfig::new(executable), api) })
     }
