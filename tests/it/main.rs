@@ -20,6 +20,7 @@ mod demo;
 mod errors;
 mod examples;
 mod foreign;
+mod http;
 mod idempotency;
 mod identity;
 mod input;

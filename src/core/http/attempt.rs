@@ -36,7 +36,11 @@ pub(super) async fn send(
     });
     match outcome {
         Ok(response) => {
-            if is_fault_of_host(response.status) { turn.failed() } else { turn.succeeded() }
+            if is_fault_of_host(response.status) {
+                turn.failed();
+            } else {
+                turn.succeeded();
+            }
             if is_passing(response.status) { Err(Failure::Answered(response)) } else { Ok(response) }
         }
         Err(failure) => {

@@ -28,9 +28,11 @@ pub(super) fn target(request: &Checked, response: &Response) -> Result<Option<Ur
         return Ok(None);
     }
     let Some(location) = response.header("location") else { return Ok(None) };
-    request.url.join(location).map(Some).map_err(|cause| {
-        refused(&request.url, "redirects to something that is no URL").caused_by(cause)
-    })
+    request
+        .url
+        .join(location)
+        .map(Some)
+        .map_err(|cause| refused(&request.url, "redirects to something that is no URL").caused_by(cause))
 }
 
 /// The request that follows a redirect. `may_leave` says whether another host may be asked at all.

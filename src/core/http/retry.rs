@@ -87,7 +87,11 @@ mod tests {
             assert_eq!(delay(&answered(given), planned, now, soon), expected.map(Duration::from_secs), "{given}");
         }
         assert_eq!(delay(&answered("2"), None, now, soon), None, "no attempt is left");
-        assert_eq!(delay(&answered("2"), planned, now, Instant::now() + Duration::from_secs(2)), None, "no time is left");
+        assert_eq!(
+            delay(&answered("2"), planned, now, Instant::now() + Duration::from_secs(2)),
+            None,
+            "no time is left"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! another interface.
 
 mod http;
+mod mail;
 mod state;
 
 use std::{future::Future, pin::Pin};
@@ -34,6 +35,8 @@ impl HostApi {
             }
             HostFunction::HttpPostBytes => self.http_post_bytes(argument(0), argument(1)).await,
             HostFunction::HttpRequest => self.http_request(argument(0), argument(1), argument(2), argument(3)).await,
+            HostFunction::SmtpSend => self.smtp_send(argument(0), argument(1)).await,
+            HostFunction::SmtpTry => self.smtp_try(argument(0), argument(1)).await,
             HostFunction::StateGet => self.state_get(interface, argument(0)).await,
             HostFunction::StateSet => self.state_set(interface, argument(0), argument(1)).await,
             HostFunction::StateClaim => self.state_claim(interface, argument(0), argument(1)).await,
@@ -42,9 +45,7 @@ impl HostApi {
                 log(scope, argument(0), argument(1));
                 Ok(String::new())
             }
-            HostFunction::HttpRequestWithCert | HostFunction::SmtpSend => {
-                Err(format!("{function:?} is not available in this version"))
-            }
+            HostFunction::HttpRequestWithCert => Err(format!("{function:?} is not available in this version")),
         }
     }
 }

@@ -35,6 +35,8 @@ pub enum HostFunction {
     HttpRequest,
     /// `smtp_send(config_json, email_json)`, returns nothing.
     SmtpSend,
+    /// `smtp_try(config_json, email_json)` and `smtp_check(config_json)`, returns the empty string or the problem.
+    SmtpTry,
     /// `state_get(key)`, returns the value or the empty string.
     StateGet,
     /// `state_set(key, value)`, returns nothing.

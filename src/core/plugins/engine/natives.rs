@@ -165,6 +165,10 @@ fn network(module: &mut Module, bridge: &Shared) -> Result<(), ContextError> {
         .build()?;
     let b = Arc::clone(bridge);
     module.function("smtp_send", move |config: &str, email: &str| tell(&b, H::SmtpSend, &[config, email])).build()?;
+    let b = Arc::clone(bridge);
+    module.function("smtp_try", move |config: &str, email: &str| ask(&b, H::SmtpTry, &[config, email])).build()?;
+    let b = Arc::clone(bridge);
+    module.function("smtp_check", move |config: &str| ask(&b, H::SmtpTry, &[config, ""])).build()?;
     Ok(())
 }
 
