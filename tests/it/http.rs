@@ -21,7 +21,7 @@ use chrono::TimeDelta;
 use futures::stream;
 use rustbill::core::{
     error::{Error, Result},
-    http::{HttpClient, Request},
+    http::{HttpClient, Identity, Request},
     time::Clock,
 };
 use tokio::{
@@ -132,7 +132,9 @@ async fn a_connection_that_breaks_is_repeated_unless_something_could_happen_twic
         match turn {
             0 => {}
             1 => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").await.unwrap(),
-            _ => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc").await.unwrap(),
+            _ => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc").await.unwrap()
+            }
         }
     })
     .await;
@@ -272,10 +274,9 @@ async fn keys_stay_with_the_host_that_they_are_for() {
     assert_eq!(here, "accept authorization cookie x-api-key");
     assert_eq!(ask(&client, "GET", &format!("http://{address}/away")).await.unwrap().1, "accept");
     // What was made for one host does not go to another at all.
-    let own = client.builder().build().unwrap();
-    let url = format!("http://{address}/away");
-    let request = Request { method: "GET", url: &url, headers: Vec::new(), body: Bytes::default() };
-    assert_eq!(client.send_with(&own, request).await.unwrap_err().code(), "http.redirect");
+    let own = client.with_identity(&Identity::default()).unwrap();
+    assert_eq!(failed(ask(&own, "GET", &format!("http://{address}/away")).await).code(), "http.redirect");
+    assert_eq!(ask(&own, "GET", &format!("http://{address}/here")).await.unwrap().1, here);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 //!
 //! `policy.rs` says which addresses may be reached, and `resolver.rs` drops the others from what a name resolves to;
 //! `attempt.rs` is one request; `retry.rs` says which failures are worth another one, `redirect.rs` which answers lead
-//! on, and `circuit.rs` which hosts are left alone for a while.
+//! on, and `circuit.rs` which hosts are left alone for a while. `tls.rs` makes clients with certificates of their own.
 
 mod attempt;
 mod circuit;
@@ -14,6 +14,7 @@ mod policy;
 mod redirect;
 mod resolver;
 mod retry;
+mod tls;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -27,6 +28,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 use reqwest::Url;
 use tokio::time::Instant;
+
+pub(crate) use self::tls::Untrusted;
+pub use self::{circuit::Turn, tls::Identity};
 
 use self::{attempt::Failure, circuit::Hosts, policy::Policy, resolver::Resolver};
 use crate::core::{
@@ -82,6 +86,8 @@ pub struct HttpClient {
     hosts: Hosts,
     clock: Clock,
     patience: Duration,
+    /// Whether what it shows and trusts is meant for one host only.
+    is_bound: bool,
 }
 
 /// A request that was read and may be sent.
@@ -103,7 +109,7 @@ impl HttpClient {
         let client = builder(&policy)
             .build()
             .map_err(|cause| Error::internal("http.client", "can't set up the outbound client").caused_by(cause))?;
-        Ok(Self { client, policy, hosts: Hosts::new(clock.clone()), clock, patience: REQUEST_TIMEOUT })
+        Ok(Self { client, policy, hosts: Hosts::new(clock.clone()), clock, patience: REQUEST_TIMEOUT, is_bound: false })
     }
 
     /// The same with less time for each request than the usual 10 s.
@@ -113,31 +119,24 @@ impl HttpClient {
         self
     }
 
-    /// What a client with certificates of its own is built from, so that the policy holds for it too. Its requests go
-    /// through [`HttpClient::send_with`].
-    pub fn builder(&self) -> reqwest::ClientBuilder {
-        builder(&self.policy)
-    }
-
     /// Sends a request. What is harmless to repeat is repeated: up to three times, after connections that did not come
     /// to stand, and for methods that may be repeated also after broken ones and after 502, 503 and 504. GET and HEAD
-    /// follow up to three redirects.
+    /// follow up to three redirects, a client with an identity of its own only within the host.
     ///
     /// # Errors
     /// `http.address` for an address that may not be reached; `http.request` for a malformed request; `http.redirect`
     /// for a redirect that is not followed; `http.left_alone` and `http.busy` for a host that is not asked now;
     /// `http.failed` when no complete answer came.
     pub async fn send(&self, request: Request<'_>) -> Result<Response> {
-        self.follow(&self.client, request, true).await
-    }
-
-    /// As [`HttpClient::send`], through a client that was made from [`HttpClient::builder`]. What it trusts and shows
-    /// belongs to one host: redirects to another one are refused.
-    ///
-    /// # Errors
-    /// As [`HttpClient::send`].
-    pub async fn send_with(&self, client: &reqwest::Client, request: Request<'_>) -> Result<Response> {
-        self.follow(client, request, false).await
+        let mut request = checked(&self.policy, request)?;
+        let deadline = Instant::now() + self.patience;
+        let mut redirects = 0;
+        loop {
+            let response = self.repeat(&request, deadline).await?;
+            let Some(target) = redirect::target(&request, &response)? else { return Ok(response) };
+            redirects += 1;
+            request = redirect::next(&self.policy, request, target, redirects, !self.is_bound)?;
+        }
     }
 
     /// The addresses of a host that may be reached, for protocols other than HTTP.
@@ -156,26 +155,14 @@ impl HttpClient {
         self.hosts.enter(&format!("{host}:{port}")).await
     }
 
-    async fn follow(&self, client: &reqwest::Client, request: Request<'_>, may_leave: bool) -> Result<Response> {
-        let mut request = checked(&self.policy, request)?;
-        let deadline = Instant::now() + self.patience;
-        let mut redirects = 0;
-        loop {
-            let response = self.repeat(client, &request, deadline).await?;
-            let Some(target) = redirect::target(&request, &response)? else { return Ok(response) };
-            redirects += 1;
-            request = redirect::next(&self.policy, request, target, redirects, may_leave)?;
-        }
-    }
-
     /// One request with its retries.
-    async fn repeat(&self, client: &reqwest::Client, request: &Checked, deadline: Instant) -> Result<Response> {
+    async fn repeat(&self, request: &Checked, deadline: Instant) -> Result<Response> {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(retry::DELAY_MIN)
             .with_max_delay(retry::DELAY_MAX)
             .with_max_times(retry::RETRIES_MAX)
             .with_jitter();
-        let attempt = || attempt::send(client, &self.hosts, request, deadline);
+        let attempt = || attempt::send(&self.client, &self.hosts, request, deadline);
         attempt
             .retry(backoff)
             .when(|failure| retry::is_harmless(&request.method, failure))
@@ -189,8 +176,7 @@ impl HttpClient {
     }
 }
 
-pub use self::circuit::Turn;
-
+/// What all clients have in common, whoever they are towards a server.
 fn builder(policy: &Arc<Policy>) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("rustbill/", env!("CARGO_PKG_VERSION")))
