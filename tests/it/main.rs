@@ -26,6 +26,7 @@ mod input;
 mod instances;
 mod invoice_moves;
 mod invoices;
+mod kvm;
 mod layers;
 mod migrations;
 mod notifications;

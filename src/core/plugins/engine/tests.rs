@@ -398,5 +398,6 @@ fn calls_are_quick() {
     assert!(taken < Duration::from_secs(5), "{taken:?}");
 }
 
+mod kvm;
 mod shipped;
 mod stock;
