@@ -8,6 +8,7 @@ pub(crate) mod everybody;
 pub(crate) mod gateway;
 pub(crate) mod login;
 pub(crate) mod proxmox;
+pub(crate) mod lxd;
 pub(crate) mod receiver;
 pub(crate) mod rows;
 pub(crate) mod server;
