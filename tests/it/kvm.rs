@@ -35,9 +35,6 @@ struct Shop {
 
 impl Shop {
     async fn open(world: &World) -> Self {
-        if let Ok(script) = std::env::var("KVM_SCRIPT") {
-            world.write_plugin("provider-kvm.rn", &std::fs::read_to_string(script).unwrap());
-        }
         let sim = Proxmox::start().await;
         let provider = world.interface("provider-kvm.rn", sim.settings()).await;
         let product = world.product(&provider).await;
@@ -96,6 +93,7 @@ async fn remembered(world: &World) -> i64 {
 on_both! {
     async fn an_order_paid_through_the_api_becomes_a_running_machine(world: World) {
         let shop = Shop::open(&world).await;
+        world.start_worker();
         let server = InProcess::start(&world).await;
         let channel = channel(&server.address).await;
         let token = admin_token(&channel).await;
@@ -189,7 +187,7 @@ on_both! {
         assert!(words.contains("no template 9999"), "{words}");
         let words = shop.health(&world, json!({ "node": "pve1, pve7" })).await;
         assert!(words.contains("no node `pve7`"), "{words}");
-        for right in ["VM.Clone", "VM.Allocate", "Datastore.AllocateSpace"] {
+        for right in ["VM.Clone", "Datastore.AllocateSpace", "VM.Allocate"] {
             shop.sim.revoke(right);
             let words = shop.health(&world, json!({})).await;
             assert!(words.contains(right), "{words}");

@@ -45,6 +45,7 @@ mod properties;
 mod provisioning;
 mod refunds;
 mod start;
+mod stock;
 mod supply;
 mod support;
 mod tickets;

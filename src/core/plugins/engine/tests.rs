@@ -347,7 +347,21 @@ fn every_host_function_is_there() {
          rustbill_host::now().len(), rustbill_host::now_unix().len(), rustbill_host::random_hex(4).len(),
          rustbill_host::random_hex("4").len(), rustbill_host::sleep_ms(1), rustbill_host::sleep_ms("1")]
     "#;
-    let expected = json!(["{\"c\":2}", "900150983cd24fb0d6963f7d28e17f72", 64, 64, "a%20b", "&lt;", "é", 20, 10, 8, 8, null, null]);
+    let expected = json!([
+        "{\"c\":2}",
+        "900150983cd24fb0d6963f7d28e17f72",
+        64,
+        64,
+        "a%20b",
+        "&lt;",
+        "é",
+        20,
+        10,
+        8,
+        8,
+        null,
+        null
+    ]);
     assert_eq!(send(pure), Ok(Returned::Plain(expected)));
 
     let outside = r#"

@@ -10,8 +10,19 @@ use super::{Answer, Call, Cluster, POOL, Task};
 const AGENT_STARTS_AFTER: u32 = 3;
 /// What may be written into a configuration.
 const KEYS: [&str; 13] = [
-    "cipassword", "ciuser", "cores", "description", "ipconfig0", "memory", "name", "nameserver", "net0", "onboot",
-    "sockets", "sshkeys", "tags",
+    "cipassword",
+    "ciuser",
+    "cores",
+    "description",
+    "ipconfig0",
+    "memory",
+    "name",
+    "nameserver",
+    "net0",
+    "onboot",
+    "sockets",
+    "sshkeys",
+    "tags",
 ];
 
 /// A machine.
@@ -188,7 +199,10 @@ fn shown(vm: &Vm) -> Value {
 
 fn configure(vm: &mut Vm, fields: &BTreeMap<String, String>) -> Answer {
     if let Some(key) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        return Answer::invalid(key, "property is not defined in schema and the schema does not allow additional properties");
+        return Answer::invalid(
+            key,
+            "property is not defined in schema and the schema does not allow additional properties",
+        );
     }
     let keys = fields.get("sshkeys").map_or("", String::as_str);
     if keys.contains([' ', '\n']) {

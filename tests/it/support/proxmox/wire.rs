@@ -24,7 +24,8 @@ use super::{Answer, Call, Cluster, Fault, TOKEN_ID, TOKEN_SECRET};
 pub(super) async fn listen(cluster: Arc<Mutex<Cluster>>) -> (String, String) {
     let made = rcgen::generate_simple_self_signed(vec!["pve1.example.com".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
-    let fingerprint = Sha256::digest(&certificate).iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":");
+    let fingerprint =
+        Sha256::digest(&certificate).iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":");
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();

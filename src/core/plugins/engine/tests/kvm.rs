@@ -61,7 +61,10 @@ fn plans_and_the_form() {
         assert_eq!(template["fields"][4]["options"], systems);
         let products = bench.json("sync_products", &kvm(&json!({})));
         assert_eq!(products[0]["cost_price"], "3.50");
-        assert_eq!(products[1]["specs"], json!({"cpu_cores": "2", "memory_gb": "4", "disk_gb": "40", "bandwidth_mbps": "100"}));
+        assert_eq!(
+            products[1]["specs"],
+            json!({"cpu_cores": "2", "memory_gb": "4", "disk_gb": "40", "bandwidth_mbps": "100"})
+        );
         let small = kvm(&json!({"cpu_cores": "1", "memory_gb": "2", "disk_gb": "20", "bandwidth_mbps": "0"}));
         assert_eq!(bench.json("query_price", &small), json!({"amount": "3.50", "billing_cycle": "monthly"}));
         let medium = kvm(&json!({"cpu_cores": "2", "memory_gb": "4", "disk_gb": "40", "bandwidth_mbps": "100"}));
@@ -88,7 +91,8 @@ fn requests_carry_the_token_and_the_fingerprint() {
 fn what_can_not_be_made_is_refused_and_what_is_not_known_fails() {
     with(Kind::FirstPartyProvider, KVM, |bench| {
         let order = |more: Value| {
-            let mut fields = json!({"order_id": "o1", "cpu_cores": "2", "memory_gb": "4", "disk_gb": "40", "os": "debian-13"});
+            let mut fields =
+                json!({"order_id": "o1", "cpu_cores": "2", "memory_gb": "4", "disk_gb": "40", "os": "debian-13"});
             fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             kvm(&fields)
         };

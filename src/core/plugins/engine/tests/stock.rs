@@ -7,7 +7,8 @@ use super::*;
 fn a_returned_server_waits_for_the_operator() {
     with(Kind::FirstPartyProvider, STOCK, |bench| {
         let call = |more: Value| stock(&more);
-        let page = |bench: &mut Bench| bench.json("admin_page", &stock(&json!({})))["html"].as_str().unwrap().to_owned();
+        let page =
+            |bench: &mut Bench| bench.json("admin_page", &stock(&json!({})))["html"].as_str().unwrap().to_owned();
         assert!(page(bench).contains("<td>a</td><td>192.0.2.1</td><td>free</td><td></td>"));
         let refused = bench.text("admin_release", &call(json!({"server": "a"}))).unwrap_err();
         assert!(refused.contains("did not come back"), "{refused}");
@@ -26,7 +27,10 @@ fn a_returned_server_waits_for_the_operator() {
         bench.text("terminate_instance", &call(json!({"order_id": "o1", "instance_id": "a"}))).unwrap();
         assert_eq!(bench.world.lock().unwrap().state["server:a"], "returned:o1");
         bench.json("admin_release", &call(json!({"server": "a"})));
-        assert_eq!(bench.json("create_instance", &call(json!({"order_id": "o2", "region": "tokyo"})))["instance_id"], "a");
+        assert_eq!(
+            bench.json("create_instance", &call(json!({"order_id": "o2", "region": "tokyo"})))["instance_id"],
+            "a"
+        );
         // What is shown belongs to the order that has it now.
         assert_eq!(bench.json("instance_detail_sections", &instance), json!([]));
         assert!(bench.text("admin_release", &call(json!({}))).is_err());
@@ -36,7 +40,9 @@ fn a_returned_server_waits_for_the_operator() {
 #[test]
 fn who_wants_it_sells_returned_servers_at_once() {
     with(Kind::FirstPartyProvider, STOCK, |bench| {
-        let call = |order: &str| stock(&json!({"order_id": order, "instance_id": "a", "region": "tokyo", "resell_returned": true}));
+        let call = |order: &str| {
+            stock(&json!({"order_id": order, "instance_id": "a", "region": "tokyo", "resell_returned": true}))
+        };
         bench.json("create_instance", &call("o1"));
         bench.text("terminate_instance", &call("o1")).unwrap();
         assert_eq!(bench.json("create_instance", &call("o2"))["instance_id"], "a");
