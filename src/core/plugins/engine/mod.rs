@@ -24,6 +24,7 @@ mod lexer;
 mod limits;
 mod machine;
 mod natives;
+mod pause;
 mod pool;
 mod prepass;
 mod process;

@@ -12,6 +12,7 @@ use rune::runtime::{Protocol, Ref, Value, VmResult};
 use rune::{ContextError, Module, vm_try};
 
 use super::host::HostFunction;
+use super::pause;
 use super::pure;
 use super::values;
 
@@ -118,6 +119,7 @@ pub(super) fn modules(bridge: &Shared) -> Result<[Module; 2], ContextError> {
     state(&mut module, bridge)?;
     json(&mut module, bridge)?;
     text(&mut module)?;
+    pause::install(&mut module)?;
     Ok([module, strings()?])
 }
 

@@ -345,9 +345,23 @@ fn every_host_function_is_there() {
          rustbill_host::hmac_sha256_hex("k", "t").len(), rustbill_host::url_encode("a b"),
          rustbill_host::html_escape("<"), rustbill_host::base64_decode(rustbill_host::base64_encode("é")),
          rustbill_host::now().len(), rustbill_host::now_unix().len(), rustbill_host::random_hex(4).len(),
-         rustbill_host::random_hex("4").len()]
+         rustbill_host::random_hex("4").len(), rustbill_host::sleep_ms(1), rustbill_host::sleep_ms("1")]
     "#;
-    let expected = json!(["{\"c\":2}", "900150983cd24fb0d6963f7d28e17f72", 64, 64, "a%20b", "&lt;", "é", 20, 10, 8, 8]);
+    let expected = json!([
+        "{\"c\":2}",
+        "900150983cd24fb0d6963f7d28e17f72",
+        64,
+        64,
+        "a%20b",
+        "&lt;",
+        "é",
+        20,
+        10,
+        8,
+        8,
+        null,
+        null
+    ]);
     assert_eq!(send(pure), Ok(Returned::Plain(expected)));
 
     let outside = r#"
@@ -371,6 +385,19 @@ fn every_host_function_is_there() {
 }
 
 #[test]
+fn pauses_have_a_limit() {
+    let start = Instant::now();
+    assert!(send("rustbill_host::sleep_ms(30); 1").is_ok());
+    assert!(start.elapsed() >= Duration::from_millis(30));
+    for bad in ["2001", "-1", "\"x\"", "()"] {
+        let Err(CallError::Script { message, .. }) = send(&format!("rustbill_host::sleep_ms({bad})")) else {
+            panic!("{bad} was taken");
+        };
+        assert!(message.contains("from 0 to 2000"), "{message}");
+    }
+}
+
+#[test]
 fn calls_are_quick() {
     let source = notifier("rustbill_host::json_get(merged, \"a\")", "");
     let taken = on_large_stack(move || {
@@ -385,4 +412,6 @@ fn calls_are_quick() {
     assert!(taken < Duration::from_secs(5), "{taken:?}");
 }
 
+mod kvm;
 mod shipped;
+mod stock;

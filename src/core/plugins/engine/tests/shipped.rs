@@ -4,9 +4,9 @@ use super::*;
 
 const BANK: &str = include_str!("../../../../../plugins/gateway-banktransfer.rn");
 const WEBHOOK: &str = include_str!("../../../../../plugins/notifier-webhook.rn");
-const STOCK: &str = include_str!("../../../../../plugins/provider-stock.rn");
+pub(super) const STOCK: &str = include_str!("../../../../../plugins/provider-stock.rn");
 
-fn with(kind: Kind, source: &'static str, work: impl FnOnce(&mut Bench) + Send + 'static) {
+pub(super) fn with(kind: Kind, source: &'static str, work: impl FnOnce(&mut Bench) + Send + 'static) {
     on_large_stack(move || {
         let mut bench = Bench::new(Limits::default());
         bench.load(kind, source);
@@ -24,11 +24,12 @@ fn fields(schema: &Value) -> Vec<String> {
 
 #[test]
 fn all_inspect_clean() {
-    for (kind, source) in [(Kind::Gateway, BANK), (Kind::Notifier, WEBHOOK), (Kind::FirstPartyProvider, STOCK)] {
+    for (kind, source) in [(Kind::Gateway, BANK), (Kind::Notifier, WEBHOOK)] {
         let inspected = inspect(kind, source).unwrap();
         assert_eq!(inspected.version, "1.0.0");
         assert!(!inspected.has_admin_page);
     }
+    assert!(inspect(Kind::FirstPartyProvider, STOCK).unwrap().has_admin_page);
     let bank = inspect(Kind::Gateway, BANK).unwrap().config_schema;
     assert_eq!(fields(&bank), ["bank_name", "account_name", "account_number", "instructions"]);
     let webhook = inspect(Kind::Notifier, WEBHOOK).unwrap().config_schema;
@@ -37,7 +38,7 @@ fn all_inspect_clean() {
     let stock = inspect(Kind::FirstPartyProvider, STOCK).unwrap().config_schema;
     let server = fields(&stock["properties"]["servers"]["items"]);
     assert_eq!(server[0], "id");
-    assert_eq!(server[9], "password");
+    assert_eq!(server[10], "password");
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn stock_servers() -> Value {
 }
 
 /// The configuration with more fields.
-fn stock(more: &Value) -> Value {
+pub(super) fn stock(more: &Value) -> Value {
     let mut merged = json!({"servers": stock_servers()});
     for (key, value) in more.as_object().unwrap() {
         merged[key] = value.clone();
@@ -150,6 +151,9 @@ fn stock_sells_each_server_once() {
             assert_eq!(bench.text("terminate_instance", &instance("o1")), Ok(String::new()));
             assert_eq!(bench.text("get_instance_status", &instance("")), Ok("terminated".into()));
         }
+        assert!(bench.text("create_instance", &tokyo("o2")).is_err(), "it still has its last customer's password");
+        let release = stock(&json!({"server": "a"}));
+        assert_eq!(bench.json("admin_release", &release)["released"], "a");
         assert_eq!(bench.json("create_instance", &tokyo("o2"))["instance_id"], "a");
     });
 }
@@ -210,13 +214,14 @@ fn stock_describes_itself() {
         assert_eq!(products.as_array().unwrap().len(), 2);
         assert_eq!(products[1]["stock"], 2);
         assert_eq!(products[1]["cpu_cores"], 4);
-        assert_eq!(bench.json("query_price", &config)["amount"], "0.00");
         assert_eq!(bench.text("health_check", &config), Ok("true".into()));
         assert!(bench.text("health_check", &json!({"servers": []})).is_err());
         assert_eq!(bench.text("initialize", &config), Ok(String::new()));
         let twice = json!({"servers": [{"id": "a"}, {"id": "a"}]});
         assert_eq!(bench.text("initialize", &twice), Err("two servers have the id a".into()));
-        assert!(bench.text("execute_action", &config).unwrap_err().starts_with("stock servers are managed by hand"));
+        let refusal = bench.json("execute_action", &config);
+        assert_eq!(refusal["success"], false);
+        assert!(refusal["message"].as_str().unwrap().contains("ask support"));
         assert_eq!(bench.json("instance_actions", &config), json!([]));
 
         let instance = stock(&json!({"instance_id": "a"}));
