@@ -66,7 +66,7 @@ fn text(response: &Response) -> String {
 }
 
 /// Reads `{"Name": "value"}`; the empty text means none.
-fn header_list(json: &str) -> Result<Vec<(String, String)>, String> {
+pub(super) fn header_list(json: &str) -> Result<Vec<(String, String)>, String> {
     if json.trim().is_empty() {
         return Ok(Vec::new());
     }
