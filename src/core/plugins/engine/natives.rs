@@ -214,6 +214,8 @@ fn json(module: &mut Module, bridge: &Shared) -> Result<(), ContextError> {
 }
 
 fn text(module: &mut Module) -> Result<(), ContextError> {
+    // What an author wants to say is the text of the failure, as it is.
+    module.function("fail", |message: &str| -> VmResult<()> { VmResult::panic(message.to_owned()) }).build()?;
     /// A function of one text that cannot fail.
     type Simple = fn(&str) -> String;
     let simple: [(&str, Simple); 5] = [

@@ -377,4 +377,5 @@ fn calls_are_quick() {
     assert!(taken < Duration::from_secs(5), "{taken:?}");
 }
 
+mod rustbill;
 mod shipped;
