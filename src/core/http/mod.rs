@@ -5,6 +5,7 @@
 //! private and other special ranges are refused unless the configuration lists them.
 
 mod policy;
+mod tls;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -12,6 +13,9 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 use reqwest::{Url, dns};
+
+pub use self::tls::Identity;
+pub(crate) use self::tls::Untrusted;
 
 use self::policy::Policy;
 use crate::core::error::{Error, Result};
@@ -49,6 +53,18 @@ pub struct Response {
     pub body: Bytes,
 }
 
+/// What all clients have in common, whoever they are towards a server.
+fn builder(policy: &Arc<Policy>) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("rustbill/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        // A redirect would lead past the check; none is followed.
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(Arc::new(Resolver(Arc::clone(policy))))
+}
+
 /// The client. Cheap to clone.
 #[derive(Clone)]
 pub struct HttpClient {
@@ -63,14 +79,7 @@ impl HttpClient {
     /// When the TLS set-up fails.
     pub fn new(allow_private: Vec<IpNet>) -> Result<Self> {
         let policy = Arc::new(Policy::new(allow_private));
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("rustbill/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            // A redirect would lead past the check; none is followed.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(Arc::new(Resolver(Arc::clone(&policy))))
+        let client = builder(&policy)
             .build()
             .map_err(|cause| Error::internal("http.client", "can't set up the outbound client").caused_by(cause))?;
         Ok(Self { client, policy })

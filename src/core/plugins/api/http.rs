@@ -44,9 +44,7 @@ impl HostApi {
         headers: &str,
     ) -> Result<String, String> {
         let response = self.send(method, url, body, header_list(headers)?).await?;
-        let headers: Map<String, Value> =
-            response.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
-        Ok(json!({ "status": response.status, "headers": headers, "body": text(&response) }).to_string())
+        Ok(whole(&response))
     }
 
     async fn send(
@@ -63,6 +61,13 @@ impl HostApi {
 
 fn text(response: &Response) -> String {
     String::from_utf8_lossy(&response.body).into_owned()
+}
+
+/// Status, headers and body as JSON.
+pub(super) fn whole(response: &Response) -> String {
+    let headers: Map<String, Value> =
+        response.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+    json!({ "status": response.status, "headers": headers, "body": text(response) }).to_string()
 }
 
 /// Reads `{"Name": "value"}`; the empty text means none.

@@ -6,9 +6,11 @@
 pub(super) mod grpc;
 mod http;
 mod state;
+mod tls;
 
 use std::{future::Future, pin::Pin};
 
+use self::tls::CertClients;
 use super::engine::{Host, HostFunction, Scope};
 use crate::core::{database::Database, http::HttpClient, id::Id, time::Clock};
 
@@ -17,11 +19,13 @@ pub(super) struct HostApi {
     database: Database,
     clock: Clock,
     http: HttpClient,
+    with_cert: CertClients,
 }
 
 impl HostApi {
-    pub(super) const fn new(database: Database, clock: Clock, http: HttpClient) -> Self {
-        Self { database, clock, http }
+    pub(super) fn new(database: Database, clock: Clock, http: HttpClient) -> Self {
+        let with_cert = CertClients::new(http.clone());
+        Self { database, clock, http, with_cert }
     }
 
     async fn answer(&self, scope: &Scope, function: HostFunction, arguments: Vec<String>) -> Result<String, String> {
@@ -44,9 +48,11 @@ impl HostApi {
                 log(scope, argument(0), argument(1));
                 Ok(String::new())
             }
-            HostFunction::HttpRequestWithCert | HostFunction::SmtpSend => {
-                Err(format!("{function:?} is not available in this version"))
+            HostFunction::HttpRequestWithCert => {
+                let [method, url, body, content_type, cert] = [0, 1, 2, 3, 4].map(argument);
+                Ok(self.with_cert.request(method, url, body, content_type, cert).await)
             }
+            HostFunction::SmtpSend => Err(format!("{function:?} is not available in this version")),
         }
     }
 }

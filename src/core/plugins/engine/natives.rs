@@ -214,8 +214,6 @@ fn json(module: &mut Module, bridge: &Shared) -> Result<(), ContextError> {
 }
 
 fn text(module: &mut Module) -> Result<(), ContextError> {
-    // What an author wants to say is the text of the failure, as it is.
-    module.function("fail", |message: &str| -> VmResult<()> { VmResult::panic(message.to_owned()) }).build()?;
     /// A function of one text that cannot fail.
     type Simple = fn(&str) -> String;
     let simple: [(&str, Simple); 5] = [
@@ -228,6 +226,8 @@ fn text(module: &mut Module) -> Result<(), ContextError> {
     for (name, function) in simple {
         module.function(name, move |text: &str| to_rune(&function(text))).build()?;
     }
+    // What an author wants to say is the text of the failure, as it is.
+    module.function("fail", |message: &str| -> VmResult<()> { VmResult::panic(message.to_owned()) }).build()?;
     module.function("base64_decode", |text: &str| answer(pure::base64_decode(text))).build()?;
     module.function("hmac_sha256_hex", |key: &str, text: &str| answer(pure::hmac_sha256_hex(key, text))).build()?;
     module.function("now", || answer(pure::now())).build()?;

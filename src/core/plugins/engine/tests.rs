@@ -329,6 +329,14 @@ fn logs_and_host_failures() {
 }
 
 #[test]
+fn a_script_can_fail_on_purpose() {
+    let Err(CallError::Script { message, .. }) = send("rustbill_host::fail(`not ${1} yet`); \"ERROR: no\"") else {
+        panic!("no error");
+    };
+    assert!(message.starts_with("not 1 yet"), "{message}");
+}
+
+#[test]
 fn every_host_function_is_there() {
     let pure = r#"
         let o = rustbill_host::json_parse("{\"a\": [1, true, null, -2.5, \"x\"], \"b\": {}}");
