@@ -56,6 +56,22 @@ struct Desk {
 }
 
 impl Desk {
+    /// An upstream that sells one product for 29.00 to a customer with 100.00, and nothing remembered.
+    fn fresh(&self) {
+        *self.upstream.0.lock().unwrap() = Upstream::default();
+        self.answer("GetBalance", ok(&json!({ "balance": "100.00", "credit_limit": "0.00" })));
+        self.answer("GetProduct", ok(&json!({ "product": product("p1", "29.00") })));
+        self.answer("CreateOrder", ok(&json!({ "order": order("pending") })));
+        self.answer("GetOrder", ok(&json!({ "order": order("pending") })));
+        self.answer("PayOrder", ok(&json!({ "payment": {} })));
+        self.answer("ListOrders", ok(&json!({ "orders": [], "meta": { "total_pages": 0 } })));
+        let server = json!({ "id": "srv", "order_id": THERE, "status": "running", "ip_address": "192.0.2.1",
+            "created_at": "2026-11-21T00:00:00Z" });
+        self.answer("ListInstances", ok(&json!({ "instances": [server], "meta": { "total_pages": 1 } })));
+        let shown = json!({ "instance": server, "sections": [{ "title": "S" }], "actions": [{ "id": "a" }] });
+        self.answer("GetInstance", ok(&shown));
+    }
+
     fn call(&mut self, function: &str, more: &Value) -> Result<Returned, CallError> {
         let mut merged = json!({ "api_url": "https://up.example", "api_key": "rbk_1" });
         merged.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -101,23 +117,13 @@ impl Desk {
     }
 }
 
-/// A desk whose upstream sells one product for 29.00 to a customer with 100.00.
 fn with(work: impl FnOnce(&mut Desk) + Send + 'static) {
     on_large_stack(move || {
         let upstream = Shared::default();
         let mut machine = Machine::new(Limits::default(), Box::new(upstream.clone())).unwrap();
         machine.load((Kind::UpstreamProvider, "h".into()), "test", SCRIPT).unwrap();
         let mut desk = Desk { machine, upstream };
-        desk.answer("GetBalance", ok(&json!({ "balance": "100.00", "credit_limit": "0.00" })));
-        desk.answer("GetProduct", ok(&json!({ "product": product("p1", "29.00") })));
-        desk.answer("CreateOrder", ok(&json!({ "order": order("pending") })));
-        desk.answer("GetOrder", ok(&json!({ "order": order("pending") })));
-        desk.answer("PayOrder", ok(&json!({ "payment": {} })));
-        desk.answer("ListOrders", ok(&json!({ "orders": [], "meta": { "total_pages": 0 } })));
-        let server = json!({ "id": "srv", "order_id": THERE, "status": "running", "ip_address": "192.0.2.1",
-            "created_at": "2026-11-21T00:00:00Z" });
-        desk.answer("ListInstances", ok(&json!({ "instances": [server], "meta": { "total_pages": 1 } })));
-        desk.answer("GetInstance", ok(&json!({ "instance": server, "sections": [{ "title": "S" }], "actions": [{ "id": "a" }] })));
+        desk.fresh();
         work(&mut desk);
     });
 }
@@ -212,8 +218,7 @@ fn a_lost_answer_is_found_again_and_never_ordered_twice() {
         desk.answer("GetOrder", ok(&json!({ "order": order("paid") })));
         assert_eq!(desk.json("create_instance", &wanted())["instance_id"], THERE);
         assert_eq!(desk.names(), ["ListOrders", "ListOrders", "GetOrder"]);
-    });
-    with(|desk| {
+        desk.fresh();
         // It did not arrive: the same call is sent again, with the same key.
         desk.answers("CreateOrder", vec![Err("lost".to_owned()), Ok(ok(&json!({ "order": order("pending") })))]);
         desk.failure("create_instance", &wanted());
@@ -221,8 +226,7 @@ fn a_lost_answer_is_found_again_and_never_ordered_twice() {
         let keys: Vec<Value> =
             desk.calls().into_iter().filter(|(rpc, ..)| rpc == "CreateOrder").map(|(_, _, headers)| headers).collect();
         assert_eq!((keys.len(), &keys[0]), (2, &keys[1]));
-    });
-    with(|desk| {
+        desk.fresh();
         // Its payment was lost: the order is looked at before it is paid again.
         desk.answers("PayOrder", vec![Err("lost".to_owned())]);
         desk.failure("create_instance", &wanted());
@@ -238,7 +242,7 @@ fn a_lost_answer_is_found_again_and_never_ordered_twice() {
 
 #[test]
 fn only_a_certain_no_is_returned() {
-    for (rpc, answer, said) in [
+    let certain = [
         ("GetProduct", error("NOT_FOUND", "not_found"), "words"),
         ("GetBalance", error("UNAUTHENTICATED", "auth.required"), "does not accept the API key"),
         ("GetBalance", ok(&json!({ "balance": "28.99", "credit_limit": "0.00" })), "28.99 can be spent there, 29.00"),
@@ -247,16 +251,8 @@ fn only_a_certain_no_is_returned() {
         ("PayOrder", error("INVALID_ARGUMENT", "customer.inactive"), "customer.inactive"),
         ("GetOrder", ok(&json!({ "order": order("cancelled") })), "is cancelled"),
         ("GetOrder", error("NOT_FOUND", "not_found"), "was deleted"),
-    ] {
-        with(move |desk| {
-            desk.answer(rpc, answer);
-            let words = desk.text("create_instance", &wanted()).unwrap_err();
-            assert!(words.contains(said), "{rpc}: {words}");
-            let paid = desk.names().iter().filter(|name| *name == "PayOrder").count();
-            assert_eq!(paid, usize::from(rpc == "PayOrder"));
-        });
-    }
-    for (rpc, answer) in [
+    ];
+    let uncertain = [
         ("GetProduct", error("UNAVAILABLE", "")),
         ("GetBalance", error("INTERNAL", "")),
         ("CreateOrder", error("UNAVAILABLE", "idempotency.in_progress")),
@@ -264,13 +260,22 @@ fn only_a_certain_no_is_returned() {
         ("GetOrder", error("UNAUTHENTICATED", "auth.required")),
         ("PayOrder", error("INVALID_ARGUMENT", "order.wrong_state")),
         ("PayOrder", error("ALREADY_EXISTS", "idempotency.answer_lost")),
-    ] {
-        with(move |desk| {
+    ];
+    with(|desk| {
+        for (rpc, answer, said) in certain {
+            desk.fresh();
+            desk.answer(rpc, answer);
+            let words = desk.text("create_instance", &wanted()).unwrap_err();
+            assert!(words.contains(said), "{rpc}: {words}");
+            let paid = desk.names().iter().filter(|name| *name == "PayOrder").count();
+            assert_eq!(paid, usize::from(rpc == "PayOrder"));
+        }
+        for (rpc, answer) in uncertain {
+            desk.fresh();
             desk.answer(rpc, answer);
             desk.failure("create_instance", &wanted());
-        });
-    }
-    with(|desk| {
+        }
+        desk.fresh();
         let mut other = wanted();
         other["billing_cycle"] = json!("yearly");
         assert!(desk.text("create_instance", &other).unwrap_err().contains("yearly"));
@@ -285,16 +290,13 @@ fn only_a_certain_no_is_returned() {
 #[test]
 fn the_end_of_a_server_is_the_end_of_its_order() {
     let asked = json!({ "order_id": ORDER, "instance_id": THERE });
-    for (status, ended) in [("active", true), ("suspended", true), ("terminated", false), ("cancelled", false)] {
-        let asked = asked.clone();
-        with(move |desk| {
-            desk.answer("TerminateInstance", ok(&json!({})));
+    with(move |desk| {
+        desk.answer("TerminateInstance", ok(&json!({})));
+        for (status, ended) in [("active", true), ("suspended", true), ("terminated", false), ("cancelled", false)] {
             desk.answer("GetOrder", ok(&json!({ "order": order(status) })));
             assert_eq!(desk.text("terminate_instance", &asked), Ok(String::new()), "{status}");
             assert_eq!(desk.names().contains(&"TerminateInstance".to_owned()), ended, "{status}");
-        });
-    }
-    with(move |desk| {
+        }
         desk.answer("GetOrder", ok(&json!({ "order": order("provisioning") })));
         assert!(desk.failure("terminate_instance", &asked).contains("provisioning"));
         desk.answer("GetOrder", error("PERMISSION_DENIED", "permission.foreign"));
@@ -336,7 +338,10 @@ fn products_carry_their_cost_and_nothing_that_could_redirect_us() {
         assert_eq!(template["fields"][0].get("default_value"), None);
         // The shop itself may ask without a product.
         let asked = json!({ "server_spec": { "region": "eu", "cpu_cores": "0" }, "product_id": "" });
-        assert_eq!(desk.json("query_price", &asked), json!({ "amount": "29.00", "currency": "EUR", "billing_cycle": "monthly" }));
+        assert_eq!(
+            desk.json("query_price", &asked),
+            json!({ "amount": "29.00", "currency": "EUR", "billing_cycle": "monthly" })
+        );
         let other = json!({ "server_spec": { "region": "us" }, "product_id": "" });
         assert!(desk.text("query_price", &other).unwrap_err().contains("sells no server like this"));
     });
@@ -345,11 +350,15 @@ fn products_carry_their_cost_and_nothing_that_could_redirect_us() {
 #[test]
 fn what_the_upstream_offers_is_passed_on() {
     with(|desk| {
-        let asked = |action: &str| json!({ "instance_id": THERE, "order_id": ORDER, "action": action, "params": { "a": 1 } });
+        let asked =
+            |action: &str| json!({ "instance_id": THERE, "order_id": ORDER, "action": action, "params": { "a": 1 } });
         desk.answer("StopInstance", ok(&json!({ "instance": {} })));
         assert_eq!(desk.json("execute_action", &asked("stop"))["success"], true);
         desk.answer("ExecuteInstanceAction", ok(&json!({ "success": false, "message": "m", "data": "d" })));
-        assert_eq!(desk.json("execute_action", &asked("rescue")), json!({ "success": false, "message": "m", "data": "d" }));
+        assert_eq!(
+            desk.json("execute_action", &asked("rescue")),
+            json!({ "success": false, "message": "m", "data": "d" })
+        );
         let (_, request, _) = desk.calls().pop().unwrap();
         assert_eq!(request, json!({ "id": "srv", "action": "rescue", "params_json": "{\"a\":1}" }));
         desk.answer("StopInstance", error("INVALID_ARGUMENT", "instance.wrong_state"));
@@ -370,7 +379,11 @@ fn an_import_names_the_order_that_bought_the_server() {
         desk.answer("GetOrder", ok(&json!({ "order": order("active") })));
         let asked = json!({ "instance_id": THERE });
         let told = desk.json("import_upstream_instance", &asked);
-        assert_eq!((&told["order_id"], &told["status"]), (&json!(""), &json!("running")), "a note alone proves nothing");
+        assert_eq!(
+            (&told["order_id"], &told["status"]),
+            (&json!(""), &json!("running")),
+            "a note alone proves nothing"
+        );
         assert!(desk.state(&format!("imported:{THERE}")).is_some());
         desk.remember(&format!("order:{ORDER}"), THERE);
         assert_eq!(desk.json("import_upstream_instance", &asked)["order_id"], ORDER);
