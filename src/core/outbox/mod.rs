@@ -16,7 +16,8 @@ use serde_json::Value;
 pub use self::{
     lease::keep,
     store::{
-        claim, enqueue, enqueue_claimed, finish, give_up, has_due, has_open, release_all, renew, retry_later, was_told,
+        ask_later, claim, enqueue, enqueue_claimed, finish, give_up, has_due, has_open, release_all, renew,
+        retry_later, was_told,
     },
 };
 use crate::core::{event::EventType, id::Id};

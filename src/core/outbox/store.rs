@@ -1,5 +1,6 @@
 //! SQL of the outbox.
 
+use chrono::TimeDelta;
 use serde_json::Value;
 use sqlx::types::Json;
 
@@ -183,6 +184,16 @@ pub async fn renew(tx: &mut Tx, at: Timestamp, claim: &Claim) -> Result<()> {
 /// `event.claim_lost`.
 pub async fn retry_later(tx: &mut Tx, at: Timestamp, claim: &Claim, failures: i64, problem: &str) -> Result<()> {
     set_aside(tx, at, claim, "pending", failures, at.plus(backoff(failures)), problem).await
+}
+
+/// Puts an event back that goes well and is not over: something that was begun elsewhere is asked for later. What was
+/// found out so far is the new payload, and earlier failures count no more.
+///
+/// # Errors
+/// `event.claim_lost`.
+pub async fn ask_later(tx: &mut Tx, at: Timestamp, claim: &Claim, wait: TimeDelta, payload: Value) -> Result<()> {
+    set_aside(tx, at, claim, "pending", 0, at.plus(wait), "").await?;
+    tx.q("UPDATE event_queue SET payload = $2 WHERE id = $1").bind(claim.id).bind(Json(payload)).execute_one().await
 }
 
 /// Marks an event as failed for good; an operator decides what becomes of it.

@@ -8,6 +8,7 @@
 mod end;
 mod handle;
 mod overdue;
+mod pending;
 mod power;
 mod provision;
 mod purge;

@@ -4,10 +4,16 @@
 //! 1. a transaction moves the order to `provisioning` and writes the server that is to be;
 //! 2. the provider makes it, with the order's identifier as the key that keeps a second call from making a second one;
 //! 3. a transaction writes what the provider said, moves the order to `active`, leaves the next event, and ends this one.
+//!
+//! A provider may say in step 2 that the server is being made. Then a transaction keeps what it is called, and the event
+//! comes back to ask how it is (`pending.rs`) in the place of step 2, until it runs.
 
 use serde_json::{Value, json};
 
-use super::handle;
+use super::{
+    handle,
+    pending::{self, Waiting},
+};
 use crate::core::{
     actor::Actor,
     app::App,
@@ -28,11 +34,11 @@ use crate::core::{
 /// Characters of a reason that is kept with the order.
 const REASON_MAX: usize = 300;
 
-/// What a provider answers when the server is there.
-struct Made {
-    instance_id: String,
-    status: InstanceStatus,
-    ip_address: String,
+/// What a provider answers when the server is there, or is being made.
+pub(super) struct Made {
+    pub(super) instance_id: String,
+    pub(super) status: InstanceStatus,
+    pub(super) ip_address: String,
 }
 
 /// Handles `order_paid`.
@@ -42,7 +48,11 @@ pub(super) async fn provision(app: &App, claim: &Claim) -> Result<()> {
         .ok_or_else(|| Error::internal("event.payload", format!("the event `{}` names no order", claim.id)))?;
     let Some(order) = begin(app, claim, order_id).await? else { return Ok(()) };
     let interface = plugins::find(&app.database, order.provider_interface_id).await?;
-    match ask_provider(app, &interface, &order).await {
+    let asked = match Waiting::of(claim) {
+        Some(waiting) => pending::ask(app, &interface, &order, waiting).await,
+        None => ask_provider(app, &interface, &order).await,
+    };
+    match asked {
         Ok(made) => complete(app, claim, &order, &made).await,
         // Somebody cancelled the order, or made the server by hand: neither the money nor the server is ours any more.
         Err(error) if !is_wanted(app, order_id).await? => {
@@ -173,7 +183,14 @@ async fn complete(app: &App, claim: &Claim, order: &Order, made: &Made) -> Resul
         return tx.commit().await;
     }
     instances::store::update(&mut tx, at, order.id, made.status, &made.instance_id, &made.ip_address).await?;
-    orders::store::set_provider_instance(&mut tx, at, order.id, &made.instance_id).await?;
+    if current.provider_instance_id != made.instance_id {
+        orders::store::set_provider_instance(&mut tx, at, order.id, &made.instance_id).await?;
+    }
+    if made.status == InstanceStatus::Provisioning {
+        let (wait, payload) = Waiting::next(claim, at);
+        outbox::ask_later(&mut tx, at, claim, wait, payload).await?;
+        return tx.commit().await;
+    }
     orders::store::advance(&mut tx, at, &current, OrderStatus::Active, "").await?;
     outbox::enqueue(&mut tx, at, NewEvent::of_order(EventType::OrderProvisioned, order.id, json!({}))).await?;
     let detail =
