@@ -1,9 +1,10 @@
 //! `provider-rustbill` against another RustBill, which is the program itself with a database of its own.
 
-use rustbill::core::{control, instances};
 use rustbill::core::{
+    control,
+    error::Kind,
     id::Id,
-    instances::{Instance, InstanceStatus, Power},
+    instances::{self, Instance, InstanceStatus, Power},
     orders::OrderStatus,
     plugins::{self, InterfaceUpdate},
     products::Specs,
@@ -74,7 +75,7 @@ on_both! {
         let shown = control::describe(&world.app, &world.admin, server.id).await.unwrap();
         assert_eq!(shown.sections[0].title, "Server");
         let refused = control::switch(&world.app, &world.admin, server.id, Power::Stop).await.unwrap_err();
-        assert_eq!(refused.kind(), rustbill::core::error::Kind::Internal, "{refused}");
+        assert_eq!(refused.kind(), Kind::Internal, "{refused}");
 
         settlement::terminate(&world.app, &world.admin, server.id).await.unwrap();
         wait::until("the server is given back", async || {
@@ -82,7 +83,10 @@ on_both! {
         })
         .await;
         upstream.until_order_is("terminated").await;
-        assert_eq!(supply::servers(&world.app, &world.admin, provider.id).await.unwrap(), []);
+        wait::until("none is left", async || {
+            supply::servers(&world.app, &world.admin, provider.id).await.unwrap().is_empty()
+        })
+        .await;
         world.until_quiet().await;
         world.check_ledgers().await;
     }
