@@ -5,6 +5,7 @@ use rustbill::core::{
     error::Kind,
     id::Id,
     instances::{self, Instance, InstanceStatus, Power},
+    orders,
     orders::OrderStatus,
     plugins::{self, InterfaceUpdate},
     products::Specs,
@@ -18,7 +19,7 @@ use crate::{
         database::TestDatabase,
         upstream::{Lossy, Upstream},
         wait,
-        world::World,
+        world::{World, actor_of},
     },
 };
 
@@ -111,10 +112,9 @@ on_both! {
         assert_eq!((server.status, server.ip_address.as_str()), (InstanceStatus::Running, "203.0.113.7"));
         assert_eq!((upstream.orders().await.len(), upstream.payments().await), (1, 1));
         // What its provider can, ours can.
-        let stopped = control::switch(&world.app, &world.admin, server.id, Power::Stop).await.unwrap();
-        assert_eq!(stopped.status, InstanceStatus::Stopped);
-        let there = upstream.admin("InstanceService/ListInstances", json!({})).await;
-        assert_eq!(there["instances"][0]["status"], json!("stopped"));
+        control::switch(&world.app, &world.admin, server.id, Power::Stop).await.unwrap();
+        let logged = upstream.admin("AuditService/ListOperationLogs", json!({})).await;
+        assert!(logged.to_string().contains("instance.stop"), "{logged}");
         world.until_quiet().await;
         world.check_ledgers().await;
     }
@@ -242,12 +242,26 @@ on_both! {
         assert!(page().await.contains("None of the newest"));
         let status = supply::status(&world.app, &world.admin, provider.id, &bought).await.unwrap();
         assert_eq!((status.status.as_str(), status.ip_address.as_str()), ("running", "192.0.2.11"));
+        // It gets the customer whose it is, once; what was bought here stays with who bought it.
+        let customer = world.customer().await;
+        let assigned = supply::assign(&world.app, &world.admin, made.id, customer.id).await.unwrap();
+        assert_eq!((assigned.id, assigned.customer_id), (made.id, customer.id));
+        let user = actor_of(&world.customer_user(&customer).await);
+        assert_eq!(instances::get(&world.app, &user, made.id).await.unwrap().ip_address, "192.0.2.11");
+        assert_eq!(orders::get(&world.app, &user, made.order_id).await.unwrap().status, OrderStatus::Active);
+        for server in [made.id, ours.id] {
+            let error = supply::assign(&world.app, &world.admin, server, customer.id).await.unwrap_err();
+            assert_eq!(error.code(), "instance.owned");
+        }
+        let refused = supply::assign(&world.app, &user, made.id, customer.id).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::PermissionDenied);
+        assert_eq!(world.balance(customer.id).await, "0.00");
         // The shop itself buys what fits, and takes it over.
         upstream.new_product("8.00").await;
         let wish: Specs = [("region".to_owned(), "us".to_owned())].into();
         let error = supply::buy(&world.app, &world.admin, provider.id, &wish).await.unwrap_err();
         assert!(error.to_string().contains("us"), "{error}");
-        settlement::terminate(&world.app, &world.admin, made.id).await.unwrap();
+        settlement::terminate(&world.app, &user, made.id).await.unwrap();
         upstream.until_order_is("terminated").await;
         let bought = supply::buy(&world.app, &world.admin, provider.id, &Specs::new()).await.unwrap();
         assert_eq!(bought.status, "pending");
