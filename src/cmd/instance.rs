@@ -12,7 +12,7 @@ use crate::core::{
     error::{Error, Result},
     id::Id,
     instances::{self, Instance, InstanceFilter, InstanceStatus, Power},
-    settlement,
+    settlement, supply,
 };
 
 /// Look at the servers that customers have, switch them, end them
@@ -49,6 +49,19 @@ pub(super) enum InstanceCommand {
     #[command(after_help = "Examples:\n  rustbill instance actions 0190a5b0-7c1e-7000-8000-000000000001")]
     Actions(One),
     Action(Run),
+    /// Give an imported server, which belongs to nobody, to the customer whose it is
+    #[command(after_help = "\
+No money moves, and nothing is ever billed for it.
+
+Examples:
+  rustbill instance assign 0190a5b0-7c1e-7000-8000-000000000001 --customer 0190a5b0-7c1e-7000-8000-000000000002")]
+    Assign {
+        /// The server, by our identifier
+        id: String,
+        /// The customer that gets it
+        #[arg(long, value_name = "ID")]
+        customer: String,
+    },
 }
 
 /// One server.
@@ -117,6 +130,10 @@ impl InstanceCommand {
                 page!(context, found; id, label, style, enabled, confirmation)
             }
             Self::Action(run) => run.run(context).await,
+            Self::Assign { id, customer } => {
+                let (id, customer) = (Id::parse("id", &id)?, Id::parse("customer", &customer)?);
+                print(context, &supply::assign(context.app().await?, &context.actor, id, customer).await?)
+            }
         }
     }
 }

@@ -41,10 +41,13 @@ fn violations(folder: &str, is_wrong: impl Fn(&Path, &str) -> bool) -> Vec<Strin
 
 #[test]
 fn core_knows_no_adapter_and_no_surface() {
-    let found = violations("src/core", |_, line| {
-        ["crate::server", "crate::cmd", "crate::tui", "clap::", "tonic::", "axum::", "prost::", "ratatui::"]
-            .iter()
-            .any(|word| line.contains(word) && !line.trim_start().starts_with("//"))
+    let found = violations("src/core", |path, line| {
+        // The one client of our own protocol: scripts call another RustBill through it.
+        let is_client = path.ends_with("core/plugins/api/grpc.rs") && line.contains("prost::Message");
+        !is_client
+            && ["crate::server", "crate::cmd", "crate::tui", "clap::", "tonic::", "axum::", "prost::", "ratatui::"]
+                .iter()
+                .any(|word| line.contains(word) && !line.trim_start().starts_with("//"))
     });
     assert!(found.is_empty(), "{found:#?}");
 }

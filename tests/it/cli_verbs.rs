@@ -183,6 +183,13 @@ fn a_provider_is_asked_directly() {
 
     // The servers that customers have go the same way.
     let server = id(&taken);
+    let customer = make_customer(home);
+    let assigned = json_of(home, &["instance", "assign", &server, "--customer", &customer]);
+    assert_eq!((id(&assigned), &assigned["customer_id"]), (server.clone(), &json!(customer)));
+    assert!(
+        fails(home, &["instance", "assign", &server, "--customer", &customer], 4).contains("belongs to the customer")
+    );
+    fails(home, &["instance", "assign", UNKNOWN, "--customer", &customer], 3);
     for verb in ["stop", "start", "restart"] {
         // This provider says so whatever was done.
         assert_eq!(status(home, &["instance", verb, &server]), "running");

@@ -52,5 +52,6 @@ mod support;
 mod tickets;
 mod timing;
 mod tokens;
+mod upstream;
 mod users;
 mod wire;

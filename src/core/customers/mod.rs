@@ -4,7 +4,7 @@ mod model;
 mod operations;
 pub(crate) mod store;
 
-pub(crate) use self::operations::{insert, nobody};
+pub(crate) use self::operations::{find_nobody, insert, nobody};
 pub use self::{
     model::Customer,
     operations::{CustomerFilter, CustomerUpdate, NewCustomer, create, delete, get, list, update},

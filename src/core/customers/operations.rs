@@ -117,7 +117,7 @@ const NOBODY: &str = "unassigned@rustbill.invalid";
 /// # Errors
 /// `name.taken` when another transaction is just making it; then try again.
 pub(crate) async fn nobody(tx: &mut Tx, at: Timestamp, actor: &Actor) -> Result<Customer> {
-    if let Some(customer) = store::find_by_email(&mut *tx, NOBODY).await? {
+    if let Some(customer) = find_nobody(tx).await? {
         return Ok(customer);
     }
     let new = NewCustomer {
@@ -129,6 +129,14 @@ pub(crate) async fn nobody(tx: &mut Tx, at: Timestamp, actor: &Actor) -> Result<
     let customer = Customer { is_active: false, ..insert(tx, at, actor, Id::generate(), &new).await? };
     store::save(tx, &customer, &search_of(&customer)).await?;
     Ok(customer)
+}
+
+/// The customer of [`nobody`], where it is there.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn find_nobody(tx: &mut Tx) -> Result<Option<Customer>> {
+    store::find_by_email(tx, NOBODY).await
 }
 
 /// Writes a new customer with its unique name and the audit entry; who may do so is the caller's to know.

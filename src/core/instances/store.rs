@@ -98,6 +98,18 @@ pub(crate) async fn insert(tx: &mut Tx, instance: &Instance) -> Result<()> {
         .map(|_| ())
 }
 
+/// Removes a server that is written anew under another customer.
+///
+/// # Errors
+/// When it is gone.
+pub(crate) async fn delete(tx: &mut Tx, instance: &Instance) -> Result<()> {
+    tx.q("DELETE FROM instances WHERE id = $1 AND customer_id = $2")
+        .bind(instance.id)
+        .bind(instance.customer_id)
+        .execute_one()
+        .await
+}
+
 /// Writes what the provider said of the server of an order.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ pub(crate) mod store;
 pub(crate) use self::operations::{enabled, find, of_kind, usable};
 pub use self::{
     admin::{AdminPage, admin_page, call_action, delete},
+    api::grpc::DESCRIPTORS,
     host::{FAILED, NO_FUNCTION, PluginHost, REFUSED},
     model::{Definition, Health, Interface, parse_kind},
     operations::{

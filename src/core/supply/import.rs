@@ -3,7 +3,10 @@
 use serde_json::json;
 use sqlx::types::Json;
 
-use super::{answer::nonsense, servers::ProviderServer};
+use super::{
+    answer::{nonsense, word},
+    servers::ProviderServer,
+};
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
@@ -26,7 +29,7 @@ use crate::core::{
 ///
 /// # Errors
 /// NotFound for an unknown interface; `plugin.wrong_type` for one that is no upstream provider; `instance.known` for a
-/// server that we have; `instance.gone` for one that the provider says is no more; Internal when the script refuses,
+/// server that we have, or that an order of ours is just getting; `instance.gone` for one that the provider says is no more; Internal when the script refuses,
 /// fails or answers nonsense; PermissionDenied for others.
 pub async fn import(app: &App, actor: &Actor, interface: Id, instance_id: &str) -> Result<Instance> {
     const FUNCTION: &str = "import_upstream_instance";
@@ -43,13 +46,15 @@ pub async fn import(app: &App, actor: &Actor, interface: Id, instance_id: &str) 
     if server.instance_id.is_empty() {
         server.instance_id = instance_id;
     }
+    // A script that remembers for which order of ours it bought the server names it.
+    let buyer = Id::parse("order_id", &word(&answer, &["order_id"])).ok();
     let status = InstanceStatus::from_provider(&server.status);
     if matches!(status, InstanceStatus::Terminated | InstanceStatus::Error) {
         let shown = text::shown(&server.instance_id, NAME_MAX);
         let message = format!("the server `{shown}` is {status}, so there is nothing to take over");
         return Err(Error::invalid("instance.gone", message));
     }
-    let once = || write(app, actor, &interface, &server, status);
+    let once = || write(app, actor, &interface, &server, status, buyer);
     match app.database.retry(once).await {
         // Somebody else made the customer for unassigned servers at the same moment: now it is there.
         Err(error) if error.code() == "name.taken" => app.database.retry(once).await,
@@ -67,18 +72,36 @@ async fn require_unknown(source: impl Source<'_>, interface: &Interface, instanc
     }
 }
 
+/// Refuses a server that an order of ours is just getting: it was bought and is not written down yet.
+async fn require_not_expected(tx: &mut Tx, interface: &Interface, instance_id: &str, buyer: Id) -> Result<()> {
+    let Some(waiting) = instances::store::find_by_order(tx, buyer).await? else { return Ok(()) };
+    let is_open = !matches!(waiting.status, InstanceStatus::Terminated | InstanceStatus::Error);
+    // An order that was given another server by hand does not wait for this one.
+    let is_nameless = waiting.provider_instance_id.is_empty();
+    if waiting.provider_interface_id != interface.id || !is_open || !is_nameless {
+        return Ok(());
+    }
+    let shown = text::shown(instance_id, NAME_MAX);
+    let message = format!("the server `{shown}` was bought for our instance `{}`, which waits for it", waiting.id);
+    Err(Error::already_exists("instance.known", message))
+}
+
 async fn write(
     app: &App,
     actor: &Actor,
     interface: &Interface,
     server: &ProviderServer,
     status: InstanceStatus,
+    buyer: Option<Id>,
 ) -> Result<Instance> {
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
     // Two that import the same server come one after the other.
     plugins::store::lock(&mut tx, interface.id).await?;
     require_unknown(&mut tx, interface, &server.instance_id).await?;
+    if let Some(buyer) = buyer {
+        require_not_expected(&mut tx, interface, &server.instance_id, buyer).await?;
+    }
     let order = match waiting_order(&mut tx, interface, &server.instance_id).await? {
         Some(order) => order,
         None => free_order(app, &mut tx, at, actor, interface, &server.instance_id).await?,

@@ -5,11 +5,13 @@
 //! its provider: the prices are the shop's, a server that is bought is an order, and what the shop pays stays unknown.
 
 mod answer;
+mod assign;
 mod buy;
 mod import;
 mod servers;
 
 pub use self::{
+    assign::assign,
     buy::{Bought, Quote, buy, quote, sync_products},
     import::import,
     servers::{ProviderBalance, ProviderServer, balance, servers, status},

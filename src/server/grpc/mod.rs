@@ -43,13 +43,12 @@ use axum::{Router, extract::Request, http::HeaderValue, middleware::Next, respon
 use tonic::{Code, Status, service::Routes};
 
 use self::protocol::rustbill as proto;
+/// Every message and service, for reflection.
+pub use crate::core::plugins::DESCRIPTORS;
 use crate::core::{
     app::App,
     error::{Error, Result},
 };
-
-/// Every message and service, for reflection.
-pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Where tonic puts a status's text.
 const GRPC_MESSAGE: &str = "grpc-message";

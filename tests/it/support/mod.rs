@@ -13,6 +13,7 @@ pub(crate) mod receiver;
 pub(crate) mod rows;
 pub(crate) mod server;
 pub(crate) mod stage;
+pub(crate) mod upstream;
 pub(crate) mod wait;
 pub(crate) mod world;
 

@@ -3,6 +3,7 @@
 //! The interface whose script asks comes from the call, never from the script, so that no script reads the memory of
 //! another interface.
 
+pub(super) mod grpc;
 mod http;
 mod mail;
 mod state;
@@ -41,6 +42,7 @@ impl HostApi {
             HostFunction::HttpRequest => self.http_request(argument(0), argument(1), argument(2), argument(3)).await,
             HostFunction::SmtpSend => self.smtp_send(argument(0), argument(1)).await,
             HostFunction::SmtpTry => self.smtp_try(argument(0), argument(1)).await,
+            HostFunction::GrpcCall => self.grpc_call(argument(0), argument(1), argument(2), argument(3)).await,
             HostFunction::StateGet => self.state_get(interface, argument(0)).await,
             HostFunction::StateSet => self.state_set(interface, argument(0), argument(1)).await,
             HostFunction::StateClaim => self.state_claim(interface, argument(0), argument(1)).await,

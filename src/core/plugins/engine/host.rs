@@ -33,6 +33,8 @@ pub enum HostFunction {
     HttpRequestWithCert,
     /// `http_request(method, url, body, headers_json)`, returns status, headers and body as JSON.
     HttpRequest,
+    /// `grpc_call(base_url, method, request_json, headers_json)`, returns code, message and body as JSON.
+    GrpcCall,
     /// `smtp_send(config_json, email_json)`, returns nothing.
     SmtpSend,
     /// `smtp_try(config_json, email_json)` and `smtp_check(config_json)`, returns the empty string or the problem.

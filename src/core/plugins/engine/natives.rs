@@ -166,6 +166,12 @@ fn network(module: &mut Module, bridge: &Shared) -> Result<(), ContextError> {
         })
         .build()?;
     let b = Arc::clone(bridge);
+    module
+        .function("grpc_call", move |url: &str, method: &str, request: &str, headers: &str| {
+            ask(&b, H::GrpcCall, &[url, method, request, headers])
+        })
+        .build()?;
+    let b = Arc::clone(bridge);
     module.function("smtp_send", move |config: &str, email: &str| tell(&b, H::SmtpSend, &[config, email])).build()?;
     let b = Arc::clone(bridge);
     module.function("smtp_try", move |config: &str, email: &str| ask(&b, H::SmtpTry, &[config, email])).build()?;

@@ -413,5 +413,6 @@ fn calls_are_quick() {
 }
 
 mod kvm;
+mod rustbill;
 mod shipped;
 mod stock;
