@@ -156,7 +156,7 @@ impl CheckSource {
 
 /// Prints the problems of a script; that there are some is an error.
 fn report(context: &Context, issues: Vec<Issue>) -> Result<()> {
-    let found = whole(issues).map(|Issue { line, column, message }| IssueView { line, column, message });
+    let found = whole(issues).map(|Issue { line, column, message, .. }| IssueView { line, column, message });
     page!(context, found; line, column, message)?;
     match found.items.len() {
         0 => Ok(()),
