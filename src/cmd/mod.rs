@@ -303,6 +303,26 @@ mod tests {
         }
     }
 
+    /// Longer lines are wrapped by a terminal in the middle, and then can't be copied.
+    #[test]
+    fn examples_can_be_copied() {
+        fn walk(command: &clap::Command, found: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let mut before = "";
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                let goes_on = line.starts_with("    -") || before.ends_with('\\');
+                if line.chars().count() > 100 || (goes_on && !before.ends_with('\\')) {
+                    found.push(line.to_owned());
+                }
+                before = line;
+            }
+            command.get_subcommands().for_each(|command| walk(command, found));
+        }
+        let mut found = Vec::new();
+        walk(&Cli::command(), &mut found);
+        assert!(found.is_empty(), "{found:#?}");
+    }
+
     #[tokio::test]
     async fn a_fresh_database_is_migrated_and_an_old_one_is_not() {
         let dir = tempfile::tempdir().unwrap();

@@ -31,7 +31,8 @@ A plugin is a script; an interface is a plugin with a configuration. Products, p
 
 Examples:
   rustbill plugin list
-  rustbill plugin create --plugin gateway-banktransfer --name 'Bank' --config-file bank.json --enable")]
+  rustbill plugin create --plugin gateway-banktransfer --name 'Bank' --config-file bank.json \\
+    --enable")]
 pub(super) enum PluginCommand {
     List(ListPlugins),
     /// Look for new and changed scripts now
@@ -96,9 +97,11 @@ pub(super) struct ListInterfaces {
 Secrets belong into --config-file (`-` is stdin): others on this machine can see --config-json and --set while it runs.
 
 Examples:
-  rustbill plugin create --plugin gateway-banktransfer --name 'Bank' --set bank_name=ICBC --set account_name=Shop \\
+  rustbill plugin create --plugin gateway-banktransfer --name 'Bank' --set bank_name=ICBC \\
+    --set account_name=Shop \\
     --set account_number=6222020000000000 --enable
-  rustbill plugin create --plugin first_party_provider/stock --name 'Rack 1' --config-file servers.json --enable")]
+  rustbill plugin create --plugin first_party_provider/stock --name 'Rack 1' \\
+    --config-file servers.json --enable")]
 pub(super) struct Create {
     /// A name such as provider-stock, TYPE/ID, or an identifier of `rustbill plugin list`
     #[arg(long)]
@@ -117,7 +120,8 @@ pub(super) struct Create {
 sent back keeps its value.
 
 Examples:
-  rustbill plugin update 0190a5b0-7c1e-7000-8000-000000000001 --name 'Bank, new account' --set account_number=6222
+  rustbill plugin update 0190a5b0-7c1e-7000-8000-000000000001 --name 'Bank, new account' \\
+    --set account_number=6222
   rustbill plugin update 0190a5b0-7c1e-7000-8000-000000000001 --config-file - < bank.json")]
 pub(super) struct Update {
     /// The interface

@@ -122,12 +122,18 @@ impl Input {
             None => match Kind::from_file_name(&name) {
                 Some((kind, _)) => kind,
                 None if Id::parse("id", &self.file).is_ok() => {
-                    return Err(Error::invalid("cli.file", "this is an interface, and a file with a script is expected")
-                        .hint("`rustbill plugin health ID` asks an interface whether it is well"));
+                    return Err(Error::invalid(
+                        "cli.file",
+                        "this is an interface, and a file with a script is expected",
+                    )
+                    .hint("`rustbill plugin health ID` asks an interface whether it is well"));
                 }
                 None => {
-                    return Err(Error::invalid("plugin.type", format!("the name `{name}` does not say what it is for"))
-                        .hint("call it gateway-ID.rn, notifier-ID.rn or provider-ID.rn, or add --type"));
+                    return Err(Error::invalid(
+                        "plugin.type",
+                        format!("the name `{name}` does not say what it is for"),
+                    )
+                    .hint("call it gateway-ID.rn, notifier-ID.rn or provider-ID.rn, or add --type"));
                 }
             },
         };
@@ -162,8 +168,10 @@ impl New {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
         let written = options.open(&path).and_then(|mut file| file.write_all(source.as_bytes()));
         written.map_err(|cause| match cause.kind() {
-            ErrorKind::AlreadyExists => Error::already_exists("plugin.file", format!("`{shown}` exists, and stays as it is"))
-                .hint("choose another ID or another --dir"),
+            ErrorKind::AlreadyExists => {
+                Error::already_exists("plugin.file", format!("`{shown}` exists, and stays as it is"))
+                    .hint("choose another ID or another --dir")
+            }
             ErrorKind::NotFound => {
                 Error::invalid("plugin.file", format!("there is no directory `{}`", self.dir.display()))
                     .hint("make it first")
@@ -297,9 +305,8 @@ impl Test {
         if self.trace {
             steps(context, &found.steps);
         }
-        let row = |check: &plugins::Check| {
-            vec![check.check.clone(), check.outcome.word().to_owned(), check.detail.clone()]
-        };
+        let row =
+            |check: &plugins::Check| vec![check.check.clone(), check.outcome.word().to_owned(), check.detail.clone()];
         let rows = found.checks.iter().map(row).collect();
         context.printer.list(&["check", "result", "detail"], rows, &found)?;
         let [ok, failed, skipped] =

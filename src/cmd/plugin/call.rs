@@ -44,8 +44,7 @@ impl Call {
             self.sure.ask(&format!("Call `{function}`? It may take money, make a server or send a message."))?;
         }
         let app = context.app().await?;
-        let (result, asked) =
-            plugins::call_function(app, &context.actor, id, &self.function, &self.arguments).await?;
+        let (result, asked) = plugins::call_function(app, &context.actor, id, &self.function, &self.arguments).await?;
         if self.trace {
             steps(context, &asked);
         }

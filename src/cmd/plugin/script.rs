@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{
     super::{
         Context, Format,
-        arguments::file,
+        arguments::{Sure, file},
         show::{self, fields, page, whole},
     },
     call::Call,
@@ -21,10 +21,15 @@ use crate::core::{
 #[derive(Debug, Subcommand)]
 pub(in crate::cmd) enum ScriptCommand {
     /// Delete an interface that nothing uses
-    #[command(after_help = "Examples:\n  rustbill plugin delete 0190a5b0-7c1e-7000-8000-000000000001")]
+    #[command(after_help = "\
+Examples:
+  rustbill plugin delete 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill plugin delete 0190a5b0-7c1e-7000-8000-000000000001 --yes")]
     Delete {
         /// The interface
         id: String,
+        #[command(flatten)]
+        sure: Sure,
     },
     /// Print the plugin's own page for the administration, which is HTML
     #[command(after_help = "Examples:\n  rustbill plugin page 0190a5b0-7c1e-7000-8000-000000000001 > page.html")]
@@ -76,8 +81,9 @@ struct IssueView {
 impl ScriptCommand {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         match self {
-            Self::Delete { id } => {
+            Self::Delete { id, sure } => {
                 let id = Id::parse("id", &id)?;
+                sure.ask(&format!("Delete the interface `{id}`?"))?;
                 plugins::delete(context.app().await?, &context.actor, id).await?;
                 show::deleted(context, id)
             }
@@ -116,7 +122,8 @@ impl EditSource {
 
 /// Prints the problems of a script; that there are some is an error.
 fn report(context: &Context, issues: Vec<Issue>) -> Result<()> {
-    let found = whole(issues).map(|Issue { line, column, message, advice, .. }| IssueView { line, column, message, advice });
+    let found =
+        whole(issues).map(|Issue { line, column, message, advice, .. }| IssueView { line, column, message, advice });
     page!(context, found; line, column, message, advice)?;
     match found.items.len() {
         0 => Ok(()),
@@ -128,7 +135,12 @@ fn report(context: &Context, issues: Vec<Issue>) -> Result<()> {
 }
 
 /// What is a text of its own goes to stdout as it is, unless a form for programs was asked for.
-pub(super) fn text_or_item(context: &Context, text: &str, fields: Vec<(&str, String)>, json: &impl Serialize) -> Result<()> {
+pub(super) fn text_or_item(
+    context: &Context,
+    text: &str,
+    fields: Vec<(&str, String)>,
+    json: &impl Serialize,
+) -> Result<()> {
     if context.printer.format() == Format::Table {
         return context.printer.line(text.strip_suffix('\n').unwrap_or(text));
     }

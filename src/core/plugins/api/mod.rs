@@ -4,6 +4,7 @@
 //! another interface.
 
 mod http;
+mod json_body;
 mod state;
 
 use std::{future::Future, pin::Pin};
@@ -26,6 +27,7 @@ impl HostApi {
     async fn answer(&self, scope: &Scope, function: HostFunction, arguments: Vec<String>) -> Result<String, String> {
         let interface = Id::from(scope.interface_id);
         let argument = |index: usize| arguments.get(index).map(String::as_str).unwrap_or_default();
+        json_body::warn(scope, function, &arguments);
         match function {
             HostFunction::HttpGet => self.http_get(argument(0)).await,
             HostFunction::HttpPost => self.http_post(argument(0), argument(1), argument(2), "").await,

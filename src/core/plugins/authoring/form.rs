@@ -64,7 +64,8 @@ pub(super) fn warnings(schema: &Value) -> Vec<Issue> {
         let name = &setting.name;
         let last = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
         if setting.kind == "string" && !setting.secret && SECRET_WORDS.iter().any(|word| last.contains(word)) {
-            let issue = Issue::whole_file(format!("the setting `{name}` looks like a secret and is shown to everybody"));
+            let issue =
+                Issue::whole_file(format!("the setting `{name}` looks like a secret and is shown to everybody"));
             found.push(issue.advised("add `format: \"password\"`"));
         }
         if setting.kind.is_empty() {

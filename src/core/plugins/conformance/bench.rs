@@ -88,11 +88,9 @@ impl Bench {
     pub(super) async fn call_with(&mut self, config: &Value, function: &str, fields: &Value) -> Answer {
         let mut merged: Map<String, Value> = config.as_object().cloned().unwrap_or_default();
         merged.extend(fields.as_object().cloned().unwrap_or_default());
-        let scope =
-            Scope { interface_id: Uuid::nil(), plugin: self.key.name.clone(), request_id: Uuid::nil() };
+        let scope = Scope { interface_id: Uuid::nil(), plugin: self.key.name.clone(), request_id: Uuid::nil() };
         let (asked, refused, begin) = (self.world.asked(), self.world.refused(), Instant::now());
-        let result =
-            self.engine.call(self.kind, &self.key, &self.source, function, Value::Object(merged), scope).await;
+        let result = self.engine.call(self.kind, &self.key, &self.source, function, Value::Object(merged), scope).await;
         let (asked, took) = (self.world.asked() - asked, begin.elapsed());
         if asked > self.most_asked.0 {
             self.most_asked = (asked, function.to_owned());
@@ -156,8 +154,12 @@ fn classify(error: &CallError, is_cut_off: bool) -> Answer {
     const HOST_CALL: &str = "in `rustbill_host::";
     match error {
         CallError::Script { message, .. } if message.contains(HOST_CALL) => {
-            let need = if is_cut_off { "it needs the network; " } else { "" };
-            Answer::Stopped(format!("{need}a host function ended the call: {message}"))
+            let (why, call) = message.split_once(HOST_CALL).unwrap_or((message, ""));
+            let function = call.split('(').next().unwrap_or_default();
+            if is_cut_off {
+                return Answer::Stopped(format!("it needs the network: `{function}` was refused; add --allow-network"));
+            }
+            Answer::Stopped(format!("`{function}` ended the call: {}", why.trim_end_matches([' ', ','])))
         }
         other => Answer::Broken(other.to_string()),
     }

@@ -112,7 +112,10 @@ pub(super) fn fields(function: &str, wish: &Value) -> Value {
             Value::Object(fields)
         }
         "import_upstream_instance" => json!({ "instance_id": "up-1" }),
-        "terminate_instance" | "get_instance_status" | "execute_action" | "instance_actions"
+        "terminate_instance"
+        | "get_instance_status"
+        | "execute_action"
+        | "instance_actions"
         | "instance_detail_sections" => server("i-1", wish),
         _ => json!({}),
     }

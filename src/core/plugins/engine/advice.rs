@@ -55,7 +55,9 @@ fn no_variable(at: (u32, u32), name: &str) -> Issue {
         "null" | "nil" | "undefined" | "NULL" | "none" => "write `None`".to_owned(),
         "True" | "False" => format!("write `{}`", name.to_ascii_lowercase()),
         "elif" | "elsif" => "write `else if`".to_owned(),
-        _ => format!("declare it before with `let {name} = …;`, or read a field with `rustbill_host::json_get(merged, \"{name}\")`"),
+        _ => format!(
+            "declare it before with `let {name} = …;`, or read a field with `rustbill_host::json_get(merged, \"{name}\")`"
+        ),
     };
     Issue::at(at, format!("there is no variable `{name}`")).advised(advice)
 }
@@ -169,7 +171,9 @@ pub(super) fn of_failure(text: &str, code: &str) -> Option<&'static str> {
         (".toLowerCase", "write `.to_lowercase()`"),
         (".append", "write `.push(…)`"),
     ];
-    let is_field = text.contains("no such method") || text.contains("Missing instance function") || text.contains("not available on");
+    let is_field = text.contains("no such method")
+        || text.contains("Missing instance function")
+        || text.contains("not available on");
     if is_field && let Some((_, advice)) = METHODS.iter().find(|(method, _)| code.contains(method)) {
         return Some(advice);
     }
@@ -188,8 +192,13 @@ pub(super) fn of_failure(text: &str, code: &str) -> Option<&'static str> {
     if text.contains("`Option::unwrap()` on a `None`") {
         return Some("look with `is_some()` first, or write `unwrap_or(…)`");
     }
+    if text.contains("`SUB` on `::std::tuple::Tuple`") {
+        return Some("a value that begins with `-` behind a block is subtracted from it: write `return -1;`");
+    }
     if text.contains("Unsupported binary operation") && text.contains("::String`") {
-        return Some("make a number of a text with `text.parse::<i64>().unwrap_or(0)`, a text of a number with `` `${number}` ``");
+        return Some(
+            "make a number of a text with `text.parse::<i64>().unwrap_or(0)`, a text of a number with `` `${number}` ``",
+        );
     }
     None
 }

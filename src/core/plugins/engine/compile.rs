@@ -40,13 +40,7 @@ pub(super) fn compile(
     built.map_err(|issues| issues.into_iter().map(|issue| issue.quoting(source)).collect())
 }
 
-fn build(
-    context: &Context,
-    kind: Kind,
-    name: &str,
-    source: &str,
-    prepared: Prepared,
-) -> Result<Program, Vec<Issue>> {
+fn build(context: &Context, kind: Kind, name: &str, source: &str, prepared: Prepared) -> Result<Program, Vec<Issue>> {
     let functions = contract::functions(&prepared).map_err(|issue| vec![advice::explained(issue, source)])?;
     let mut issues = contract::check(kind, &functions, &prepared);
     issues.extend(lint::host_calls(source));

@@ -40,9 +40,8 @@ impl Function {
 /// Parses the script and lists its top-level functions in order.
 pub(super) fn functions(prepared: &Prepared) -> Result<Vec<Function>, Issue> {
     let text = &prepared.text;
-    let file = rune::parse::parse_all::<ast::File>(text, SourceId::new(0), true).map_err(|error| {
-        Issue::at(prepared.position(error.span().range().start), error.to_string())
-    })?;
+    let file = rune::parse::parse_all::<ast::File>(text, SourceId::new(0), true)
+        .map_err(|error| Issue::at(prepared.position(error.span().range().start), error.to_string()))?;
     let found = file.items.iter().filter_map(|(item, _)| match item {
         ast::Item::Fn(function) => {
             let name = function.name.span().range();
@@ -88,9 +87,7 @@ pub(super) fn check(kind: Kind, functions: &[Function], prepared: &Prepared) -> 
             None if required => {
                 let message = format!("missing required function `{name}` of a {kind} plugin");
                 issues.push(match look_alike(name, functions) {
-                    Some(function) => {
-                        at(function, message).advised(format!("rename `{}` to `{name}`", function.name))
-                    }
+                    Some(function) => at(function, message).advised(format!("rename `{}` to `{name}`", function.name)),
                     None => Issue::whole_file(message).advised(format!("add `{}`", stubs::of(name))),
                 });
             }

@@ -20,7 +20,8 @@ pub(super) fn examine(machine: &mut Machine, kind: Kind, name: &str, source: &st
     for function in contract::functions(&prepared).unwrap_or_default() {
         let (line, column) = prepared.position(function.name_at);
         if function.name == "version" && result.as_ref().is_ok_and(|known| known.version == VERSION_NONE) {
-            let issue = Issue::at((line, column), "`version` returns no semantic version, so the script counts as 0.0.0");
+            let issue =
+                Issue::at((line, column), "`version` returns no semantic version, so the script counts as 0.0.0");
             warnings.push(issue.advised("return something like \"1.0.0\"").quoting(source));
         }
         functions.push(FunctionSeen { name: function.name, line, parameters: function.parameters });

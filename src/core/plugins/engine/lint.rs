@@ -37,7 +37,8 @@ fn check(source: &str, name: &Token, signature: &Signature, arguments: &[&[Token
     let numbers = arguments.iter().zip(signature.parameters).filter_map(|(argument, (parameter, takes))| {
         let [only] = argument else { return None };
         let text = only.text(source);
-        let is_text = only.kind != TokenKind::Number && !(only.kind == TokenKind::Word && ["true", "false"].contains(&text));
+        let is_text =
+            only.kind != TokenKind::Number && !(only.kind == TokenKind::Word && ["true", "false"].contains(&text));
         if is_text || *takes == Takes::Any {
             return None;
         }
@@ -85,6 +86,16 @@ pub(super) fn warnings(source: &str) -> Vec<Issue> {
             let message = "a text in quotes keeps `${…}` as it is";
             found.push(Issue::at(at, message).advised("write it between backticks: `text ${name}`"));
         }
+        if let [block, minus, number, ..] = tokens.get(index..).unwrap_or_default()
+            && block.kind == TokenKind::Close(b'}')
+            && minus.is(b'-')
+            && number.kind == TokenKind::Number
+            && source.get(block.end..minus.start).is_some_and(|between| between.contains('\n'))
+        {
+            let message = "this is subtracted from the block above";
+            let advice = format!("write `return -{};`", number.text(source));
+            found.push(Issue::at(place(source, minus.start), message).advised(advice));
+        }
         if token.kind == TokenKind::TemplateStart && is_json_template(source, tokens.get(index..).unwrap_or_default()) {
             let message = "JSON made by a template breaks at the first quote in a value";
             found.push(Issue::at(at, message).advised("build it with `rustbill_host::json_stringify(#{ … })`"));
@@ -131,13 +142,14 @@ mod tests {
 
     #[test]
     fn what_hardly_means_what_it_says() {
-        let source = "\"a ${b}\";\n`{\"a\":\"${b}\"}`; `{\"a\":1}`; `a ${b}`; \"$\"";
+        let source = "\"a ${b}\";\n`{\"a\":\"${b}\"}`; `{\"a\":1}`; `a ${b}`; \"$\"\nif a { b }\n-1";
         assert_eq!(
             shown(&warnings(source)),
             [
                 "1:1 a text in quotes keeps `${…}` as it is; write it between backticks: `text ${name}`",
                 "2:1 JSON made by a template breaks at the first quote in a value; \
                  build it with `rustbill_host::json_stringify(#{ … })`",
+                "4:1 this is subtracted from the block above; write `return -1;`",
             ]
         );
     }

@@ -76,9 +76,9 @@ pub(super) fn nearest(name: &str) -> Option<&'static Signature> {
     /// How alike two names must be, from 0 to 1.
     const ALIKE_MIN: f64 = 0.75;
     let plain = name.replace('_', "").to_ascii_lowercase();
-    let scored = HOST_FUNCTIONS.iter().map(|signature| {
-        (strsim::jaro_winkler(&plain, &signature.name.replace('_', "")), signature)
-    });
+    let scored = HOST_FUNCTIONS
+        .iter()
+        .map(|signature| (strsim::jaro_winkler(&plain, &signature.name.replace('_', "")), signature));
     let best = scored.max_by(|left, right| left.0.total_cmp(&right.0));
     best.filter(|(score, _)| *score >= ALIKE_MIN).map(|(_, signature)| signature)
 }
@@ -93,6 +93,10 @@ mod tests {
         for signature in HOST_FUNCTIONS {
             assert!(natives.contains(&format!("\"{}\"", signature.name)), "{} is no native", signature.name);
         }
+        let code = natives.replace(char::is_whitespace, "");
+        let registered = code.split(".function(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let forgotten: Vec<&str> = registered.filter(|name| find(name).is_none()).collect();
+        assert!(forgotten.is_empty(), "they have no signature: {forgotten:?}");
     }
 
     #[test]

@@ -12,10 +12,9 @@ pub(super) fn of(name: &str) -> String {
             "async fn",
             r#"Ok(#{ gateway_payment_id: rustbill_host::json_get(merged, "payment_id"), payment_url: None, qr_code: None, instructions: None })"#,
         ),
-        "query_payment" => (
-            "async fn",
-            r#"Ok(#{ payment_id: rustbill_host::json_get(merged, "payment_id"), status: "pending" })"#,
-        ),
+        "query_payment" => {
+            ("async fn", r#"Ok(#{ payment_id: rustbill_host::json_get(merged, "payment_id"), status: "pending" })"#)
+        }
         "handle_callback" => ("async fn", r#"Err("not done yet")"#),
         "refund" | "create_instance" | "execute_action" | "import_upstream_instance" => {
             ("async fn", r#""ERROR: not done yet""#)

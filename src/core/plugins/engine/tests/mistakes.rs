@@ -61,10 +61,7 @@ fn writing_of_other_languages() {
             "7:1 there is no macro `println!`; write `rustbill_host::log_info(text)`, and look for the line in the \
              server's log",
         ),
-        (
-            "`costs $5`",
-            "7:9 Unexpected character `5`; in a template a `$` stands before `{` only; write `\\$`",
-        ),
+        ("`costs $5`", "7:9 Unexpected character `5`; in a template a `$` stands before `{` only; write `\\$`"),
         ("let t = 'some text here';", "7:15 Expected `:` but got an identifier; write texts in double quotes"),
         ("for (let i = 0; i < 3; i++) {}", "7:6 Expected pattern but got `let` keyword; write `for i in 0..3 { … }`"),
         (
@@ -124,10 +121,7 @@ fn host_functions() {
 #[test]
 fn failures_of_running_scripts() {
     for (body, words) in [
-        (
-            "\"a\".length",
-            "Field `length` not available on `::std::string::String`, in `\"a\".length`; write `.len()`",
-        ),
+        ("\"a\".length", "Field `length` not available on `::std::string::String`, in `\"a\".length`; write `.len()`"),
         (
             "merged.title",
             "Field `title` not available on `::std::string::String`, in `merged.title`; the first parameter is JSON \
