@@ -171,8 +171,8 @@ fn mistakes_are_shown_with_a_caret_and_advice() {
     assert!(checked(&args, &checked_file, 2).contains("the script has 2 problems"));
     let said = text(&checked_file.stdout);
     for part in [
-        "gateway-bank.rn:38:10: missing required function `create_payment` of a gateway plugin\n  \
-         38 | async fn createPayment(merged, _unused) {\n     |          ^\n  \
+        "gateway-bank.rn:41:10: missing required function `create_payment` of a gateway plugin\n  \
+         41 | async fn createPayment(merged, _unused) {\n     |          ^\n  \
          advice: rename `createPayment` to `create_payment`",
         "gateway-bank.rn:9:4: `version` takes 1 parameter, every plugin function takes 2",
         "advice: declare two: `fn version(merged, _unused)`",

@@ -297,5 +297,6 @@ fn a_broken_script_is_a_warning_and_a_closed_pipe_nothing() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     checked(&args, &output, 0);
-    assert_eq!(text(&output.stderr), "");
+    let said = text(&output.stderr);
+    assert!(said.lines().count() == 1 && said.contains("1 file can't be used"), "{said}");
 }

@@ -16,7 +16,7 @@ use crate::core::{
     plugins::{
         Kind,
         authoring::Script,
-        engine::{CallError, Engine, EngineConfig, Scope, ScriptKey},
+        engine::{CallError, Engine, EngineConfig, Returned, Scope, ScriptKey},
         trace::Recorder,
     },
     text,
@@ -99,7 +99,7 @@ impl Bench {
             self.longest = (took, function.to_owned());
         }
         let is_cut_off = self.world.refused() > refused;
-        match result.map(|returned| returned.into_json()) {
+        match result.map(Returned::into_json) {
             Ok(Ok(value)) => Answer::Gave(value),
             Ok(Err(words)) if is_cut_off => Answer::Stopped(format!("it needs the network; it answered: {words}")),
             Ok(Err(words)) => Answer::Refused(words),

@@ -107,13 +107,13 @@ pub(super) async fn repetition(bench: &mut Bench) {
 
 /// No call came near a limit.
 pub(super) fn limits(bench: &mut Bench) {
-    let (asked, asker) = bench.most_asked.clone();
-    let (longest, sleeper) = bench.longest.clone();
+    let (asked, greedy) = bench.most_asked.clone();
+    let (longest, slow) = bench.longest.clone();
     let check = "limits";
     if asked > ASKED_NEAR {
-        bench.failed(check, &format!("one call of `{asker}` used {asked} host functions, and 200 end it"));
+        bench.failed(check, &format!("one call of `{greedy}` used {asked} host functions, and 200 end it"));
     } else if longest > LONGEST_NEAR {
-        bench.failed(check, &format!("one call of `{sleeper}` took {} s, and 15 s end it", longest.as_secs()));
+        bench.failed(check, &format!("one call of `{slow}` took {} s, and 15 s end it", longest.as_secs()));
     } else {
         bench.ok(check, &format!("at most {asked} host functions in a call"));
     }

@@ -179,8 +179,8 @@ fn amount(value: &Value, name: &str) -> Judged {
     if text.parse::<rust_decimal::Decimal>().is_err() {
         return Err(format!("`{name}` must be an amount such as \"29.00\""));
     }
-    let currency = value["currency"].as_str().unwrap_or("XXX");
-    if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+    let is_code = |word: &str| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    if value["currency"].as_str().is_some_and(|currency| !is_code(currency)) {
         return Err("`currency` must be a code of three letters".to_owned());
     }
     Ok(text)

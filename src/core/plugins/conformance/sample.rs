@@ -95,7 +95,7 @@ pub(super) fn fields(function: &str, wish: &Value) -> Value {
             "payment_id": PAYMENT, "gateway_payment_id": "g-1", "order_id": ORDER, "invoice_id": "", "amount": "29.00",
             "money": "29.00", "currency": "CNY",
         }),
-        "handle_callback" => forged(),
+        "handle_callback" => forged("success"),
         "refund" => json!({
             "payment_id": PAYMENT, "gateway_payment_id": "g-1", "gateway_tx_id": "t-1", "order_id": ORDER,
             "invoice_id": "", "refund_id": REFUND, "amount": "29.00", "money": "29.00", "total_amount": "29.00",
@@ -130,15 +130,15 @@ pub(super) fn server(instance: &str, wish: &Value) -> Value {
     })
 }
 
-/// A notice whose signature a stranger guessed, with the names that gateways use.
-pub(super) fn forged() -> Value {
+/// A notice whose signature a stranger guessed, with the names that gateways use and this word for a success.
+pub(super) fn forged(word: &str) -> Value {
     let payload = format!(
-        "payment_id={PAYMENT}&out_trade_no={PAYMENT}&payment={PAYMENT}&trade_no=t-1&status=success\
-         &trade_status=TRADE_SUCCESS&money=29.00&amount=29.00&sign=00000000000000000000000000000000&sign_type=MD5"
+        "payment_id={PAYMENT}&out_trade_no={PAYMENT}&payment={PAYMENT}&trade_no=t-1&status={word}&trade_status={word}\
+         &money=29.00&amount=29.00&sign=00000000000000000000000000000000&sign_type=MD5"
     );
     json!({
         "payload": payload, "payment_id": PAYMENT, "out_trade_no": PAYMENT, "payment": PAYMENT, "trade_no": "t-1",
-        "status": "success", "trade_status": "TRADE_SUCCESS", "money": "29.00", "amount": "29.00",
+        "status": word, "trade_status": word, "money": "29.00", "amount": "29.00",
         "sign": "00000000000000000000000000000000", "sign_type": "MD5",
     })
 }

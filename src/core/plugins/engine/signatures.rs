@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_nearest_name() {
-        let near = |name| nearest(name).map(|signature| signature.shown());
+        let near = |name| nearest(name).map(Signature::shown);
         assert_eq!(near("jsonGet"), Some("json_get(json, path)".into()));
         assert_eq!(near("http_requst"), Some("http_request(method, url, body, headers_json)".into()));
         assert_eq!(near("fly"), None);
