@@ -42,7 +42,8 @@ pub(super) enum ApiKeyCommand {
 #[command(after_help = "\
 Examples:
   rustbill apikey create --customer 0190a5b0-7c1e-7000-8000-000000000001 --name 'Their shop'
-  rustbill apikey create --customer 0190a5b0-7c1e-7000-8000-000000000001 --name Trial --days 30 --output json")]
+  rustbill apikey create --customer 0190a5b0-7c1e-7000-8000-000000000001 --name Trial --days 30 \\
+    --output json")]
 pub(super) struct Create {
     /// The customer that it acts as
     #[arg(long, value_name = "ID")]

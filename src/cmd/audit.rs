@@ -33,7 +33,8 @@ pub(super) enum AuditCommand {
 #[command(after_help = "\
 Examples:
   rustbill audit list --actor 0190a5b0-7c1e-7000-8000-000000000001
-  rustbill audit list --target-type order --target-id 0190a5b0-7c1e-7000-8000-000000000001 --output json")]
+  rustbill audit list --target-type order --target-id 0190a5b0-7c1e-7000-8000-000000000001 \\
+    --output json")]
 pub(super) struct List {
     /// Of this user or key
     #[arg(long, value_name = "ID")]

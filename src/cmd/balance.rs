@@ -70,7 +70,8 @@ pub(super) struct Movements {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  rustbill balance recharge 0190a5b0-7c1e-7000-8000-000000000001 --amount 100.00 --gateway 0190a5b0-7c1e-7000-8000-000000000002")]
+  rustbill balance recharge 0190a5b0-7c1e-7000-8000-000000000001 --amount 100.00 \\
+    --gateway 0190a5b0-7c1e-7000-8000-000000000002")]
 pub(super) struct Recharge {
     /// The customer
     id: String,

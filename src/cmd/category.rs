@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     Context,
-    arguments::Paging,
+    arguments::{Paging, Sure},
     show::{self, fields, page},
 };
 use crate::core::{
@@ -33,10 +33,15 @@ pub(super) enum CategoryCommand {
     Create(Create),
     Update(Update),
     /// Delete a category that holds no group
-    #[command(after_help = "Examples:\n  rustbill category delete 0190a5b0-7c1e-7000-8000-000000000001")]
+    #[command(after_help = "\
+Examples:
+  rustbill category delete 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill category delete 0190a5b0-7c1e-7000-8000-000000000001 --yes")]
     Delete {
         /// The category
         id: String,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 
@@ -107,8 +112,9 @@ impl CategoryCommand {
                 };
                 print(context, &categories::update(context.app().await?, &context.actor, id, &change).await?)
             }
-            Self::Delete { id } => {
+            Self::Delete { id, sure } => {
                 let id = Id::parse("id", &id)?;
+                sure.ask(&format!("Delete the category `{id}`?"))?;
                 categories::delete(context.app().await?, &context.actor, id).await?;
                 show::deleted(context, id)
             }

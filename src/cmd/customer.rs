@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     Context,
-    arguments::{Paging, optional_amount},
+    arguments::{Paging, Sure, optional_amount},
     balance::{Adjust, Movements},
     show::{self, fields, page},
 };
@@ -21,7 +21,8 @@ use crate::core::{
 #[command(after_help = "\
 Examples:
   rustbill customer create --name 'Ann Lee' --email ann@example.com
-  rustbill customer adjust-balance 0190a5b0-7c1e-7000-8000-000000000001 --amount 100.00 --description 'Cash'")]
+  rustbill customer adjust-balance 0190a5b0-7c1e-7000-8000-000000000001 --amount 100.00 \\
+    --description 'Cash'")]
 pub(super) enum CustomerCommand {
     List(List),
     /// Show one customer with its balance
@@ -33,10 +34,15 @@ pub(super) enum CustomerCommand {
     Create(Create),
     Update(Update),
     /// Delete a customer that has neither orders nor payments nor movements of its balance
-    #[command(after_help = "Examples:\n  rustbill customer delete 0190a5b0-7c1e-7000-8000-000000000001")]
+    #[command(after_help = "\
+Examples:
+  rustbill customer delete 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill customer delete 0190a5b0-7c1e-7000-8000-000000000001 --yes")]
     Delete {
         /// The customer
         id: String,
+        #[command(flatten)]
+        sure: Sure,
     },
     /// Correct a balance by hand, up or down: `rustbill balance adjust`
     AdjustBalance(Adjust),
@@ -66,7 +72,8 @@ pub(super) struct List {
 #[command(after_help = "\
 Examples:
   rustbill customer create --name 'Ann Lee' --email ann@example.com
-  rustbill customer create --name 'Lee GmbH' --email it@example.com --company 'Lee GmbH' --credit-limit 500.00")]
+  rustbill customer create --name 'Lee GmbH' --email it@example.com --company 'Lee GmbH' \\
+    --credit-limit 500.00")]
 pub(super) struct Create {
     /// The name on invoices
     #[arg(long)]
@@ -139,8 +146,9 @@ impl CustomerCommand {
             }
             Self::Create(create) => create.run(context).await,
             Self::Update(update) => update.run(context).await,
-            Self::Delete { id } => {
+            Self::Delete { id, sure } => {
                 let id = Id::parse("id", &id)?;
+                sure.ask(&format!("Delete the customer `{id}`?"))?;
                 customers::delete(context.app().await?, &context.actor, id).await?;
                 show::deleted(context, id)
             }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     Context,
-    arguments::{Paging, optional_id},
+    arguments::{Paging, Sure, optional_id},
     show::{self, fields, page},
 };
 use crate::core::{
@@ -33,10 +33,15 @@ pub(super) enum GroupCommand {
     Create(Create),
     Update(Update),
     /// Delete a group that holds no product
-    #[command(after_help = "Examples:\n  rustbill group delete 0190a5b0-7c1e-7000-8000-000000000001")]
+    #[command(after_help = "\
+Examples:
+  rustbill group delete 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill group delete 0190a5b0-7c1e-7000-8000-000000000001 --yes")]
     Delete {
         /// The group
         id: String,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 
@@ -105,8 +110,9 @@ impl GroupCommand {
             }
             Self::Create(create) => create.run(context).await,
             Self::Update(update) => update.run(context).await,
-            Self::Delete { id } => {
+            Self::Delete { id, sure } => {
                 let id = Id::parse("id", &id)?;
+                sure.ask(&format!("Delete the group `{id}`?"))?;
                 groups::delete(context.app().await?, &context.actor, id).await?;
                 show::deleted(context, id)
             }

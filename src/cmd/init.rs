@@ -30,7 +30,8 @@ administrator can be passed as RUSTBILL_BOOTSTRAP__ADMIN_PASSWORD; without one i
 Examples:
   rustbill init
   rustbill init --yes
-  rustbill init --yes --config /etc/rustbill/config.toml --host 0.0.0.0 --database-url postgres://rustbill:secret@db/rustbill")]
+  rustbill init --yes --config /etc/rustbill/config.toml --host 0.0.0.0 \\
+    --database-url postgres://rustbill:secret@db/rustbill")]
 pub(super) struct Init {
     /// Ask nothing: take what is not given from the defaults
     #[arg(long, short)]

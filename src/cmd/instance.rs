@@ -76,7 +76,8 @@ pub(super) struct One {
 #[command(after_help = "\
 Examples:
   rustbill instance action 0190a5b0-7c1e-7000-8000-000000000001 rescue
-  rustbill instance action 0190a5b0-7c1e-7000-8000-000000000001 reinstall --params '{\"os\": \"debian-13\"}'")]
+  rustbill instance action 0190a5b0-7c1e-7000-8000-000000000001 reinstall \\
+    --params '{\"os\": \"debian-13\"}'")]
 pub(super) struct Run {
     /// The server, by our identifier
     id: String,

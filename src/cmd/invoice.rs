@@ -93,7 +93,8 @@ pub(super) struct List {
 The amounts follow from the lines and the tax. A draft can be changed; `rustbill invoice issue` gives it a number.
 
 Examples:
-  rustbill invoice create --customer 0190a5b0-7c1e-7000-8000-000000000001 --from 2026-01-01 --to 2026-01-31 \\
+  rustbill invoice create --customer 0190a5b0-7c1e-7000-8000-000000000001 --from 2026-01-01 \\
+    --to 2026-01-31 \\
     --due 2026-02-14 --item 'Setup;1;100.00' --item 'Hours of work;3;40.00' --tax 13.00")]
 pub(super) struct Create {
     /// Who owes
@@ -157,7 +158,8 @@ pub(super) struct Update {
 #[command(after_help = "\
 Examples:
   rustbill invoice pay 0190a5b0-7c1e-7000-8000-000000000001
-  rustbill invoice pay 0190a5b0-7c1e-7000-8000-000000000001 --gateway 0190a5b0-7c1e-7000-8000-000000000003
+  rustbill invoice pay 0190a5b0-7c1e-7000-8000-000000000001 \\
+    --gateway 0190a5b0-7c1e-7000-8000-000000000003
   rustbill invoice pay 0190a5b0-7c1e-7000-8000-000000000001 --received")]
 pub(super) struct Pay {
     /// The invoice

@@ -168,7 +168,7 @@ impl Cli {
                 runtime.block_on(async {
                     let result = match self.idempotency_key {
                         Some(key) => idempotent::run(self.command, &mut context, &key).await,
-                        None => self.command.run(&context).await,
+                        None => Box::pin(self.command.run(&context)).await,
                     };
                     // Also after a failure: no script process stays behind, and SQLite's log goes into its file.
                     context.close().await;
@@ -301,6 +301,26 @@ mod tests {
         for part in ["Examples:", "Exit codes:", "RUSTBILL_SECTION__KEY", "--output", "--no-color"] {
             assert!(help.contains(part), "{part}");
         }
+    }
+
+    /// Longer lines are wrapped by a terminal in the middle, and then can't be copied.
+    #[test]
+    fn examples_can_be_copied() {
+        fn walk(command: &clap::Command, found: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let mut before = "";
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                let goes_on = line.starts_with("    -") || before.ends_with('\\');
+                if line.chars().count() > 100 || (goes_on && !before.ends_with('\\')) {
+                    found.push(line.to_owned());
+                }
+                before = line;
+            }
+            command.get_subcommands().for_each(|command| walk(command, found));
+        }
+        let mut found = Vec::new();
+        walk(&Cli::command(), &mut found);
+        assert!(found.is_empty(), "{found:#?}");
     }
 
     #[tokio::test]

@@ -31,7 +31,8 @@ pub(super) enum NotifyCommand {
 #[command(after_help = "\
 Examples:
   rustbill notify send --title 'A test' --body 'Does this arrive?' --recipient ann@example.com
-  rustbill notify send --event order_paid --title x --body y --channel 0190a5b0-7c1e-7000-8000-000000000001")]
+  rustbill notify send --event order_paid --title x --body y \\
+    --channel 0190a5b0-7c1e-7000-8000-000000000001")]
 pub(super) struct Send {
     /// The event's name; `test` concerns every channel
     #[arg(long, value_name = "NAME", default_value = "test")]

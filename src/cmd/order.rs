@@ -117,8 +117,10 @@ pub(super) struct List {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  rustbill order create --customer 0190a5b0-7c1e-7000-8000-000000000001 --product 0190a5b0-7c1e-7000-8000-000000000002
-  rustbill order create --customer 0190a5b0-7c1e-7000-8000-000000000001 --product 0190a5b0-7c1e-7000-8000-000000000002 \\
+  rustbill order create --customer 0190a5b0-7c1e-7000-8000-000000000001 \\
+    --product 0190a5b0-7c1e-7000-8000-000000000002
+  rustbill order create --customer 0190a5b0-7c1e-7000-8000-000000000001 \\
+    --product 0190a5b0-7c1e-7000-8000-000000000002 \\
     --cycle yearly --spec region=frankfurt --gateway 0190a5b0-7c1e-7000-8000-000000000003")]
 pub(super) struct Create {
     /// Who buys
@@ -146,7 +148,8 @@ pub(super) struct Create {
 #[command(after_help = "\
 Examples:
   rustbill order pay 0190a5b0-7c1e-7000-8000-000000000001
-  rustbill order pay 0190a5b0-7c1e-7000-8000-000000000001 --gateway 0190a5b0-7c1e-7000-8000-000000000003")]
+  rustbill order pay 0190a5b0-7c1e-7000-8000-000000000001 \\
+    --gateway 0190a5b0-7c1e-7000-8000-000000000003")]
 pub(super) struct Pay {
     /// The order
     id: String,
@@ -164,7 +167,8 @@ hand needs a server: give what the provider calls it.
 Examples:
   rustbill order update 0190a5b0-7c1e-7000-8000-000000000001 --notes 'Called, wants more memory'
   rustbill order update 0190a5b0-7c1e-7000-8000-000000000001 --status paid
-  rustbill order update 0190a5b0-7c1e-7000-8000-000000000001 --status active --provider-instance vm-104")]
+  rustbill order update 0190a5b0-7c1e-7000-8000-000000000001 --status active \\
+    --provider-instance vm-104")]
 pub(super) struct Update {
     /// The order
     id: String,

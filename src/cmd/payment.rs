@@ -87,7 +87,8 @@ pub(super) struct List {
 #[command(after_help = "\
 Examples:
   rustbill payment confirm 0190a5b0-7c1e-7000-8000-000000000001
-  rustbill payment confirm 0190a5b0-7c1e-7000-8000-000000000001 --transaction 2026-01-31/17 --note 'Seen on the account'")]
+  rustbill payment confirm 0190a5b0-7c1e-7000-8000-000000000001 --transaction 2026-01-31/17 \\
+    --note 'Seen on the account'")]
 pub(super) struct Confirm {
     /// The payment
     id: String,

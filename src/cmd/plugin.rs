@@ -1,5 +1,7 @@
 //! `rustbill plugin`: scripts, and the interfaces that give them a configuration.
 
+mod author;
+mod call;
 mod script;
 mod settings;
 mod supply;
@@ -8,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value;
 
-use self::{script::ScriptCommand, settings::SettingsArguments, supply::SupplyCommand};
+use self::{author::AuthorCommand, script::ScriptCommand, settings::SettingsArguments, supply::SupplyCommand};
 use super::{
     Context,
     arguments::optional_word,
@@ -18,7 +20,7 @@ use crate::core::{
     app::App,
     error::{Error, Result},
     id::Id,
-    plugins::{self, Definition, Health, Interface, InterfaceUpdate, Kind, NewInterface, ScanReport},
+    plugins::{self, Definition, Health, Interface, InterfaceUpdate, Kind, NewInterface, ScanReport, Step},
     time::Timestamp,
 };
 
@@ -29,7 +31,8 @@ A plugin is a script; an interface is a plugin with a configuration. Products, p
 
 Examples:
   rustbill plugin list
-  rustbill plugin create --plugin gateway-banktransfer --name 'Bank' --config-file bank.json --enable")]
+  rustbill plugin create --plugin gateway-banktransfer --name 'Bank' --config-file bank.json \\
+    --enable")]
 pub(super) enum PluginCommand {
     List(ListPlugins),
     /// Look for new and changed scripts now
@@ -57,11 +60,13 @@ pub(super) enum PluginCommand {
         id: String,
     },
     /// Ask an interface whether it is well
-    #[command(after_help = "Examples:\n  rustbill plugin check 0190a5b0-7c1e-7000-8000-000000000001")]
-    Check {
+    #[command(after_help = "Examples:\n  rustbill plugin health 0190a5b0-7c1e-7000-8000-000000000001")]
+    Health {
         /// The interface
         id: String,
     },
+    #[command(flatten)]
+    Author(AuthorCommand),
     #[command(flatten)]
     Script(ScriptCommand),
     #[command(flatten)]
@@ -92,9 +97,11 @@ pub(super) struct ListInterfaces {
 Secrets belong into --config-file (`-` is stdin): others on this machine can see --config-json and --set while it runs.
 
 Examples:
-  rustbill plugin create --plugin gateway-banktransfer --name 'Bank' --set bank_name=ICBC --set account_name=Shop \\
+  rustbill plugin create --plugin gateway-banktransfer --name 'Bank' --set bank_name=ICBC \\
+    --set account_name=Shop \\
     --set account_number=6222020000000000 --enable
-  rustbill plugin create --plugin first_party_provider/stock --name 'Rack 1' --config-file servers.json --enable")]
+  rustbill plugin create --plugin first_party_provider/stock --name 'Rack 1' \\
+    --config-file servers.json --enable")]
 pub(super) struct Create {
     /// A name such as provider-stock, TYPE/ID, or an identifier of `rustbill plugin list`
     #[arg(long)]
@@ -113,7 +120,8 @@ pub(super) struct Create {
 sent back keeps its value.
 
 Examples:
-  rustbill plugin update 0190a5b0-7c1e-7000-8000-000000000001 --name 'Bank, new account' --set account_number=6222
+  rustbill plugin update 0190a5b0-7c1e-7000-8000-000000000001 --name 'Bank, new account' \\
+    --set account_number=6222
   rustbill plugin update 0190a5b0-7c1e-7000-8000-000000000001 --config-file - < bank.json")]
 pub(super) struct Update {
     /// The interface
@@ -220,7 +228,8 @@ impl PluginCommand {
             Self::Update(update) => update.run(context).await,
             Self::Enable { id } => toggle(context, &id, true).await,
             Self::Disable { id } => toggle(context, &id, false).await,
-            Self::Check { id } => check(context, &id).await,
+            Self::Health { id } => health(context, &id).await,
+            Self::Author(author) => author.run(context).await,
             Self::Script(script) => script.run(context).await,
             Self::Supply(supply) => supply.run(context).await,
         }
@@ -233,7 +242,9 @@ impl ListPlugins {
         let mut found = definitions(context, context.app().await?).await?;
         found.retain(|definition| kind.is_none_or(|kind| definition.plugin_type == kind.as_db()));
         let found = whole(found).map(DefinitionView::from);
-        page!(context, found; id, plugin_type, plugin_id, version, file_name, problem)
+        page!(context, found; id, plugin_type, plugin_id, version, file_name, problem)?;
+        note_broken(context, found.items.iter().filter(|definition| !definition.problem.is_empty()).count());
+        Ok(())
     }
 }
 
@@ -295,7 +306,7 @@ async fn toggle(context: &Context, id: &str, enable: bool) -> Result<()> {
     print(context, plugins::toggle(context.app().await?, &context.actor, id, enable).await?)
 }
 
-async fn check(context: &Context, id: &str) -> Result<()> {
+async fn health(context: &Context, id: &str) -> Result<()> {
     let id = Id::parse("id", id)?;
     let Health { is_healthy, error, checked_at } =
         plugins::check_health(context.app().await?, &context.actor, id).await?;
@@ -354,12 +365,25 @@ fn print_report(context: &Context, report: &ScanReport) -> Result<()> {
         sound.iter().flat_map(|(state, files)| files.iter().map(|file| row(file, state, ""))).collect();
     rows.extend(report.broken.iter().map(|broken| row(&broken.file, "broken", &broken.problem)));
     context.printer.list(&["file", "state", "problem"], rows, report)?;
-    match report.broken.len() {
-        0 => {}
-        1 => context.printer.note("warning: 1 file can't be used"),
-        several => context.printer.note(&format!("warning: {several} files can't be used")),
-    }
+    note_broken(context, report.broken.len());
     Ok(())
+}
+
+fn note_broken(context: &Context, count: usize) {
+    let what = match count {
+        0 => return,
+        1 => "1 file can't be used".to_owned(),
+        several => format!("{several} files can't be used"),
+    };
+    context.printer.note(&format!("warning: {what}; `rustbill plugin check FILE` explains why"));
+}
+
+/// What a script asked of the host, on stderr.
+fn steps(context: &Context, asked: &[Step]) {
+    for Step { function, target, outcome, duration_ms } in asked {
+        let space = if target.is_empty() { "" } else { " " };
+        context.printer.note(&format!("trace: {function}{space}{target}: {outcome} ({duration_ms} ms)"));
+    }
 }
 
 fn warn_of_broken(context: &Context, report: &ScanReport) {

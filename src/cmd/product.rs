@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     Context,
-    arguments::{Paging, optional_id, pairs},
+    arguments::{Paging, Sure, optional_id, pairs},
     show::{self, fields, page},
 };
 use crate::core::{
@@ -24,7 +24,8 @@ use crate::core::{
 #[command(after_help = "\
 Examples:
   rustbill product list
-  rustbill product create --name 'Small server' --interface 0190a5b0-7c1e-7000-8000-000000000001 --price 29.00")]
+  rustbill product create --name 'Small server' --interface 0190a5b0-7c1e-7000-8000-000000000001 \\
+    --price 29.00")]
 pub(super) enum ProductCommand {
     List(List),
     /// Show one product
@@ -36,10 +37,15 @@ pub(super) enum ProductCommand {
     Create(Create),
     Update(change::Update),
     /// Delete a product that nobody ordered
-    #[command(after_help = "Examples:\n  rustbill product delete 0190a5b0-7c1e-7000-8000-000000000001")]
+    #[command(after_help = "\
+Examples:
+  rustbill product delete 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill product delete 0190a5b0-7c1e-7000-8000-000000000001 --yes")]
     Delete {
         /// The product
         id: String,
+        #[command(flatten)]
+        sure: Sure,
     },
     /// Put products on sale
     #[command(after_help = "Examples:\n  rustbill product activate 0190a5b0-7c1e-7000-8000-000000000001")]
@@ -48,8 +54,15 @@ pub(super) enum ProductCommand {
     #[command(after_help = "Examples:\n  rustbill product deactivate 0190a5b0-7c1e-7000-8000-000000000001")]
     Deactivate(change::Several),
     /// Delete several products that nobody ordered, all of them or none
-    #[command(after_help = "Examples:\n  rustbill product delete-several 0190a5b0-7c1e-7000-8000-000000000001")]
-    DeleteSeveral(change::Several),
+    #[command(after_help = "\
+Examples:
+  rustbill product delete-several 0190a5b0-7c1e-7000-8000-000000000001 --yes")]
+    DeleteSeveral {
+        #[command(flatten)]
+        several: change::Several,
+        #[command(flatten)]
+        sure: Sure,
+    },
     Regroup(change::Regroup),
     Reprice(change::Reprice),
     Sync(change::Sync),
@@ -88,9 +101,12 @@ pub(super) struct List {
 Without --cycle every cycle is offered, at 1, 3 or 12 times the price of a month.
 
 Examples:
-  rustbill product create --name 'Small server' --interface 0190a5b0-7c1e-7000-8000-000000000001 --price 29.00
-  rustbill product create --name 'Small server' --interface 0190a5b0-7c1e-7000-8000-000000000001 --price 29.00 \\
-    --cost-price 17.50 --cycle monthly=29.00 --cycle yearly=290.00 --spec cpu_cores=2 --spec memory_gb=4")]
+  rustbill product create --name 'Small server' --interface 0190a5b0-7c1e-7000-8000-000000000001 \\
+    --price 29.00
+  rustbill product create --name 'Small server' --interface 0190a5b0-7c1e-7000-8000-000000000001 \\
+    --price 29.00 \\
+    --cost-price 17.50 --cycle monthly=29.00 --cycle yearly=290.00 --spec cpu_cores=2 \\
+    --spec memory_gb=4")]
 pub(super) struct Create {
     /// What it is called
     #[arg(long)]
@@ -128,14 +144,18 @@ impl ProductCommand {
             }
             Self::Create(create) => create.run(context).await,
             Self::Update(update) => update.run(context).await,
-            Self::Delete { id } => {
+            Self::Delete { id, sure } => {
                 let id = Id::parse("id", &id)?;
+                sure.ask(&format!("Delete the product `{id}`?"))?;
                 products::delete(context.app().await?, &context.actor, id).await?;
                 show::deleted(context, id)
             }
             Self::Activate(several) => several.set_active(context, true).await,
             Self::Deactivate(several) => several.set_active(context, false).await,
-            Self::DeleteSeveral(several) => several.delete(context).await,
+            Self::DeleteSeveral { several, sure } => {
+                sure.ask("Delete these products?")?;
+                several.delete(context).await
+            }
             Self::Regroup(regroup) => regroup.run(context).await,
             Self::Reprice(reprice) => reprice.run(context).await,
             Self::Sync(sync) => sync.run(context).await,

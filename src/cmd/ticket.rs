@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     Context, Format,
-    arguments::{Paging, optional_id, optional_word},
+    arguments::{Paging, Sure, optional_id, optional_word},
     show::{self, Show as _, fields, page},
 };
 use crate::core::{
@@ -31,10 +31,15 @@ pub(super) enum TicketCommand {
     Update(Update),
     Reply(ReplyArguments),
     /// Delete a ticket with all its replies
-    #[command(after_help = "Examples:\n  rustbill ticket delete 0190a5b0-7c1e-7000-8000-000000000001")]
+    #[command(after_help = "\
+Examples:
+  rustbill ticket delete 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill ticket delete 0190a5b0-7c1e-7000-8000-000000000001 --yes")]
     Delete {
         /// The ticket
         id: String,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 
@@ -65,7 +70,8 @@ pub(super) struct List {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  rustbill ticket create --customer 0190a5b0-7c1e-7000-8000-000000000001 --title 'No SSH' --priority high \\
+  rustbill ticket create --customer 0190a5b0-7c1e-7000-8000-000000000001 --title 'No SSH' \\
+    --priority high \\
     --description 'Reported by telephone'")]
 pub(super) struct Create {
     /// Whose
@@ -87,7 +93,8 @@ pub(super) struct Create {
 #[command(after_help = "\
 Examples:
   rustbill ticket update 0190a5b0-7c1e-7000-8000-000000000001 --status resolved
-  rustbill ticket update 0190a5b0-7c1e-7000-8000-000000000001 --assignee 0190a5b0-7c1e-7000-8000-000000000002
+  rustbill ticket update 0190a5b0-7c1e-7000-8000-000000000001 \\
+    --assignee 0190a5b0-7c1e-7000-8000-000000000002
   rustbill ticket update 0190a5b0-7c1e-7000-8000-000000000001 --assignee ''")]
 pub(super) struct Update {
     /// The ticket
@@ -111,7 +118,8 @@ pub(super) struct Update {
 #[command(after_help = "\
 Examples:
   rustbill ticket reply 0190a5b0-7c1e-7000-8000-000000000001 --content 'Please try again.'
-  rustbill ticket reply 0190a5b0-7c1e-7000-8000-000000000001 --content 'A bad cable, I think' --internal")]
+  rustbill ticket reply 0190a5b0-7c1e-7000-8000-000000000001 --content 'A bad cable, I think' \\
+    --internal")]
 pub(super) struct ReplyArguments {
     /// The ticket
     id: String,
@@ -138,8 +146,9 @@ impl TicketCommand {
                 let reply = tickets::reply(context.app().await?, &context.actor, &new).await?;
                 show::item(context, fields!(reply; id, ticket_id, content, is_internal, created_at), &reply)
             }
-            Self::Delete { id } => {
+            Self::Delete { id, sure } => {
                 let id = Id::parse("id", &id)?;
+                sure.ask(&format!("Delete the ticket `{id}`?"))?;
                 tickets::delete(context.app().await?, &context.actor, id).await?;
                 context.printer.line(&format!("ticket `{id}` is deleted"))
             }

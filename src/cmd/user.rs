@@ -7,7 +7,7 @@ use dialoguer::Password;
 
 use super::{
     Context,
-    arguments::{Paging, optional_id, optional_word},
+    arguments::{Paging, Sure, optional_id, optional_word},
     show::{self, fields, page},
 };
 use crate::core::{
@@ -39,8 +39,15 @@ pub(super) enum UserCommand {
     Create(Create),
     Update(Update),
     /// Delete a user and log it out everywhere
-    #[command(after_help = "Examples:\n  rustbill user delete admin2\n  rustbill user delete ann --type customer")]
-    Delete(Who),
+    #[command(
+        after_help = "Examples:\n  rustbill user delete admin2\n  rustbill user delete ann --type customer --yes"
+    )]
+    Delete {
+        #[command(flatten)]
+        who: Who,
+        #[command(flatten)]
+        sure: Sure,
+    },
     #[command(visible_alias = "reset-password")]
     Passwd(Passwd),
 }
@@ -140,7 +147,8 @@ The password comes from --password-stdin, --password, the variable RUSTBILL_PASS
 Examples:
   rustbill user create --username admin2 --role admin
   rustbill user create --username admin2 --password pass123 --role admin
-  rustbill user create --username ann --email ann@example.com --customer 0190a5b0-7c1e-7000-8000-000000000001 \\
+  rustbill user create --username ann --email ann@example.com \\
+    --customer 0190a5b0-7c1e-7000-8000-000000000001 \\
     --password-stdin < password.txt")]
 pub(super) struct Create {
     /// The name to log in with
@@ -173,7 +181,8 @@ impl UserCommand {
             Self::Show(who) => print(context, &who.find(context).await?),
             Self::Create(create) => create.run(context).await,
             Self::Update(update) => update.run(context).await,
-            Self::Delete(who) => {
+            Self::Delete { who, sure } => {
+                sure.ask(&format!("Delete the user `{}`?", who.user))?;
                 let user = who.find(context).await?;
                 identity::delete_user(context.app().await?, &context.actor, Some(user.kind()), user.id).await?;
                 print(context, &user)

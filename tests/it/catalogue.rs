@@ -208,13 +208,13 @@ fn on_the_command_line() {
     let servers = id(run(&["category", "create", "--name", "servers", "--sort-order", "-2"], 0));
     let small = id(run(&["group", "create", "--name", "small", "--category", &servers], 0));
     assert!(run(&["category", "list"], 0).contains("\"group_count\": 1"));
-    assert!(run(&["category", "delete", &servers], 2).contains("holds 1 group"));
+    assert!(run(&["category", "delete", &servers, "--yes"], 2).contains("holds 1 group"));
     assert!(run(&["group", "update", &small, "--category", "", "--name", "tiny"], 0).contains("tiny"));
     assert!(run(&["group", "list", "--category", &servers], 0).contains("\"total\": 0"));
     assert!(run(&["group", "show", &small], 0).contains("\"category_id\": null"));
     assert!(run(&["category", "update", &servers, "--description", "x"], 0).contains("servers"));
-    assert!(run(&["category", "delete", &servers], 0).contains("\"deleted\": true"));
-    assert!(run(&["group", "delete", &small], 0).contains("\"deleted\": true"));
+    assert!(run(&["category", "delete", &servers, "--yes"], 0).contains("\"deleted\": true"));
+    assert!(run(&["group", "delete", &small, "--yes"], 0).contains("\"deleted\": true"));
     assert!(run(&["group", "show", &small], 3).contains("does not exist"));
     assert!(run(&["category", "show", &servers], 3).contains("does not exist"));
 }

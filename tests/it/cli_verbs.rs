@@ -5,7 +5,8 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use crate::support::cli::{
-    UNKNOWN, checked, command, fails, id, json_of, make_customer, make_product, make_stock, ok, text, with_input,
+    UNKNOWN, checked, command, fails, id, json_of, make_customer, make_product, make_stock, ok, rustbill, text,
+    with_input,
 };
 
 /// An upstream provider that can do everything.
@@ -215,8 +216,8 @@ fn a_provider_is_asked_directly() {
     let [one, two] = [0, 1].map(|number: usize| ids[number].as_str());
     assert_eq!(json_of(home, &["product", "regroup", "--group", &group, one, two])["changed"], 2);
     assert_eq!(json_of(home, &["product", "show", one])["group_id"], json!(group));
-    assert_eq!(json_of(home, &["product", "delete-several", one, two])["changed"], 2);
-    fails(home, &["product", "delete-several", one], 3);
+    assert_eq!(json_of(home, &["product", "delete-several", one, two, "--yes"])["changed"], 2);
+    fails(home, &["product", "delete-several", one, "--yes"], 3);
 }
 
 #[test]
@@ -229,7 +230,17 @@ fn a_script_is_read_edited_and_called() {
     assert!(ok(home, &["plugin", "call", &up, "admin_hello"]).contains("world"));
     let called = json_of(home, &["plugin", "call", &up, "admin_list_instances", "--arguments", r#"{"filter":"eu"}"#]);
     assert_eq!(called, json!(["eu"]));
-    fails(home, &["plugin", "call", &up, "create_instance"], 2);
+    must_be_confirmed(home, &["plugin", "call", &up, "create_instance", "--args", r#"{"order_id":"o-7"}"#]);
+    let spend = ["plugin", "call", &up, "create_instance", "--args", r#"{"order_id":"o-7"}"#, "--yes", "--trace"];
+    let spent = rustbill(home, &spend);
+    assert!(checked(&spend, &spent, 0).contains("i-"), "it made a server");
+    let trace = text(&spent.stderr);
+    assert!(trace.contains("trace: state_claim: ok") && !trace.contains("o-7"), "{trace}");
+    let log = ok(home, &["audit", "list", "--output", "json"]);
+    assert!(log.contains("plugin_interface.call") && log.contains("create_instance") && !log.contains("o-7"), "{log}");
+    assert!(ok(home, &["plugin", "call", &up, "query_price", "--args", r#"{"disk_gb":"20"}"#]).contains("20.005"));
+    fails(home, &["plugin", "call", &up, "no_such", "--yes"], 2);
+    fails(home, &["plugin", "call", &up, "query_price", "--args", "[1]"], 2);
     assert!(fails(home, &["plugin", "call", &up, "admin_refuse"], 1).contains("not today"));
 
     assert_eq!(ok(home, &["plugin", "source", &up]).trim_end(), UPSTREAM.trim_end());
@@ -243,15 +254,11 @@ fn a_script_is_read_edited_and_called() {
     fails(home, &edit, 2);
     with_input(home, &["plugin", "edit-source", &up, "-"], "pub fn version(", 2);
     assert!(ok(home, &["plugin", "page", &up]).contains("Edited"), "a script that does not compile is not taken");
-    let check = ["plugin", "check-source", "--type", "upstream_provider"];
-    ok(home, &[&check[..], &["edited.rn"]].concat());
-    with_input(home, &[&check[..], &["-"]].concat(), "pub fn version(", 2);
-    fails(home, &["plugin", "check-source", "--type", "theme", "edited.rn"], 2);
-
     make_product(home, &up);
-    assert!(fails(home, &["plugin", "delete", &up], 2).contains("product"));
+    assert!(fails(home, &["plugin", "delete", &up, "--yes"], 2).contains("product"));
     let stock = make_stock(home);
-    assert_eq!(json_of(home, &["plugin", "delete", &stock])["deleted"], true);
+    must_be_confirmed(home, &["plugin", "delete", &stock]);
+    assert_eq!(json_of(home, &["plugin", "delete", &stock, "--yes"])["deleted"], true);
     fails(home, &["plugin", "show", &stock], 3);
 }
 

@@ -210,8 +210,8 @@ fn on_the_command_line() {
     assert!(changed.contains("\"credit_limit\": \"50.00\"") && changed.contains("\"is_active\": false"), "{changed}");
     assert!(run(&["customer", "update", &id, "--credit-limit", "-1"], 2).contains("credit_limit"));
     run(&["customer", "adjust-balance", &id, "--amount", "1.00"], 0);
-    assert!(run(&["customer", "delete", &id], 2).contains("a balance of 1.00"));
+    assert!(run(&["customer", "delete", &id, "--yes"], 2).contains("a balance of 1.00"));
     let made = run(&["customer", "create", "--name", "Ben", "--email", "ben@example.com"], 0);
     let id = serde_json::from_str::<serde_json::Value>(&made).unwrap()["id"].as_str().unwrap().to_owned();
-    assert!(run(&["customer", "delete", &id], 0).contains("\"deleted\": true"));
+    assert!(run(&["customer", "delete", &id, "--yes"], 0).contains("\"deleted\": true"));
 }

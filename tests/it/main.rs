@@ -7,6 +7,7 @@ mod api_keys;
 mod api_reference;
 mod architecture;
 mod audit;
+mod authors;
 mod bad_input;
 mod callbacks;
 mod catalogue;

@@ -151,6 +151,6 @@ fn on_the_command_line() {
     let shown = json_of(&["product", "show", id]);
     assert_eq!((&shown["price"], &shown["is_active"]), (&json!("13.00"), &json!(true)));
     assert_eq!(json_of(&["product", "deactivate", id, id]), json!({ "changed": 1 }));
-    assert_eq!(json_of(&["product", "delete", id])["deleted"], true);
-    assert!(run(&["product", "delete", id], 3).contains("does not exist"));
+    assert_eq!(json_of(&["product", "delete", id, "--yes"])["deleted"], true);
+    assert!(run(&["product", "delete", id, "--yes"], 3).contains("does not exist"));
 }

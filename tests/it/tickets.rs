@@ -313,7 +313,7 @@ fn an_operator_answers_from_the_command_line() {
     assert!(run(&["ticket", "reply", ticket, "--content", "x"], 2).contains("closed"));
     assert_eq!(json(&["ticket", "list", "--status", "closed", "--customer", customer])["total"], 1);
     assert!(run(&["ticket", "list", "--output", "csv"], 0).starts_with("id,title,status,priority"));
-    run(&["ticket", "delete", ticket], 0);
+    run(&["ticket", "delete", ticket, "--yes"], 0);
     assert_eq!(json(&["ticket", "list"])["total"], 0);
     run(&["ticket", "show", ticket], 3);
 }

@@ -3,10 +3,13 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::super::{
-    Context, Format,
-    arguments::file,
-    show::{self, fields, page, whole},
+use super::{
+    super::{
+        Context, Format,
+        arguments::{Sure, file},
+        show::{self, fields, page, whole},
+    },
+    call::Call,
 };
 use crate::core::{
     error::{Error, Result},
@@ -18,10 +21,15 @@ use crate::core::{
 #[derive(Debug, Subcommand)]
 pub(in crate::cmd) enum ScriptCommand {
     /// Delete an interface that nothing uses
-    #[command(after_help = "Examples:\n  rustbill plugin delete 0190a5b0-7c1e-7000-8000-000000000001")]
+    #[command(after_help = "\
+Examples:
+  rustbill plugin delete 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill plugin delete 0190a5b0-7c1e-7000-8000-000000000001 --yes")]
     Delete {
         /// The interface
         id: String,
+        #[command(flatten)]
+        sure: Sure,
     },
     /// Print the plugin's own page for the administration, which is HTML
     #[command(after_help = "Examples:\n  rustbill plugin page 0190a5b0-7c1e-7000-8000-000000000001 > page.html")]
@@ -40,25 +48,6 @@ Examples:
         id: String,
     },
     EditSource(EditSource),
-    CheckSource(CheckSource),
-}
-
-/// Call a function of a plugin whose name begins with `admin_`
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Prints what the function returned, as JSON.
-
-Examples:
-  rustbill plugin call 0190a5b0-7c1e-7000-8000-000000000001 admin_list_instances
-  rustbill plugin call 0190a5b0-7c1e-7000-8000-000000000001 admin_list_instances --arguments '{\"region\": \"eu\"}'")]
-pub(in crate::cmd) struct Call {
-    /// The interface
-    id: String,
-    /// The function
-    function: String,
-    /// Its arguments, a JSON object
-    #[arg(long, value_name = "JSON", default_value = "{}")]
-    arguments: String,
 }
 
 /// Give an interface another script
@@ -80,30 +69,21 @@ pub(in crate::cmd) struct EditSource {
     hash: Option<String>,
 }
 
-/// Check a script without keeping it
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  rustbill plugin check-source --type gateway gateway-own.rn")]
-pub(in crate::cmd) struct CheckSource {
-    /// The type: `first_party_provider`, `upstream_provider`, gateway or notifier
-    #[arg(long = "type", value_name = "TYPE")]
-    kind: String,
-    /// The file with the script; `-` is stdin
-    file: String,
-}
-
 /// A problem of a script.
 #[derive(Serialize)]
 struct IssueView {
     line: u32,
     column: u32,
     message: String,
+    advice: String,
 }
 
 impl ScriptCommand {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         match self {
-            Self::Delete { id } => {
+            Self::Delete { id, sure } => {
                 let id = Id::parse("id", &id)?;
+                sure.ask(&format!("Delete the interface `{id}`?"))?;
                 plugins::delete(context.app().await?, &context.actor, id).await?;
                 show::deleted(context, id)
             }
@@ -112,19 +92,13 @@ impl ScriptCommand {
                 let found = plugins::admin_page(context.app().await?, &context.actor, id).await?;
                 text_or_item(context, &found.html, fields!(found; title, html), &found)
             }
-            Self::Call(call) => {
-                let id = Id::parse("id", &call.id)?;
-                let app = context.app().await?;
-                let result = plugins::call_action(app, &context.actor, id, &call.function, &call.arguments).await?;
-                text_or_item(context, &result.to_string(), vec![("result", result.to_string())], &result)
-            }
+            Self::Call(call) => call.run(context).await,
             Self::Source { id } => {
                 let id = Id::parse("id", &id)?;
                 let found = plugins::source(context.app().await?, &context.actor, id).await?;
                 text_or_item(context, &found.source, fields!(found; hash, edited, source), &found)
             }
             Self::EditSource(edit) => edit.run(context).await,
-            Self::CheckSource(check) => check.run(context).await,
         }
     }
 }
@@ -146,18 +120,11 @@ impl EditSource {
     }
 }
 
-impl CheckSource {
-    async fn run(self, context: &Context) -> Result<()> {
-        let kind = super::kind(&self.kind)?;
-        let source = file("FILE", &self.file)?;
-        report(context, plugins::check_source(context.app().await?, &context.actor, kind, &source).await?)
-    }
-}
-
 /// Prints the problems of a script; that there are some is an error.
 fn report(context: &Context, issues: Vec<Issue>) -> Result<()> {
-    let found = whole(issues).map(|Issue { line, column, message }| IssueView { line, column, message });
-    page!(context, found; line, column, message)?;
+    let found =
+        whole(issues).map(|Issue { line, column, message, advice, .. }| IssueView { line, column, message, advice });
+    page!(context, found; line, column, message, advice)?;
     match found.items.len() {
         0 => Ok(()),
         count => {
@@ -168,7 +135,12 @@ fn report(context: &Context, issues: Vec<Issue>) -> Result<()> {
 }
 
 /// What is a text of its own goes to stdout as it is, unless a form for programs was asked for.
-fn text_or_item(context: &Context, text: &str, fields: Vec<(&str, String)>, json: &impl Serialize) -> Result<()> {
+pub(super) fn text_or_item(
+    context: &Context,
+    text: &str,
+    fields: Vec<(&str, String)>,
+    json: &impl Serialize,
+) -> Result<()> {
     if context.printer.format() == Format::Table {
         return context.printer.line(text.strip_suffix('\n').unwrap_or(text));
     }

@@ -24,7 +24,8 @@ Examples:
 `plugin import-server` takes the server into the records.
 
 Examples:
-  rustbill plugin buy-server 0190a5b0-7c1e-7000-8000-000000000001 --spec cpu_cores=2 --spec region=eu")]
+  rustbill plugin buy-server 0190a5b0-7c1e-7000-8000-000000000001 --spec cpu_cores=2 \\
+    --spec region=eu")]
     BuyServer(Wish),
     /// Show what our account at an upstream provider holds
     #[command(after_help = "Examples:\n  rustbill plugin balance 0190a5b0-7c1e-7000-8000-000000000001")]

@@ -28,7 +28,8 @@ Orders that were placed keep their price. --cycle and --spec replace all that th
 
 Examples:
   rustbill product update 0190a5b0-7c1e-7000-8000-000000000001 --price 31.00
-  rustbill product update 0190a5b0-7c1e-7000-8000-000000000001 --cycle monthly=31.00 --cycle yearly=310.00 --group ''")]
+  rustbill product update 0190a5b0-7c1e-7000-8000-000000000001 --cycle monthly=31.00 \\
+    --cycle yearly=310.00 --group ''")]
 pub(in crate::cmd) struct Update {
     /// The product
     id: String,
@@ -70,7 +71,8 @@ pub(in crate::cmd) struct Several {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  rustbill product regroup --group 0190a5b0-7c1e-7000-8000-000000000003 0190a5b0-7c1e-7000-8000-000000000001
+  rustbill product regroup --group 0190a5b0-7c1e-7000-8000-000000000003 \\
+    0190a5b0-7c1e-7000-8000-000000000001
   rustbill product regroup --group '' 0190a5b0-7c1e-7000-8000-000000000001")]
 pub(in crate::cmd) struct Regroup {
     /// The group; empty for none
@@ -121,7 +123,8 @@ Prices are rounded to two decimals, half away from zero. Prices by cycle that ar
 a month follow it; a product with other ones, such as a discount for a year, keeps all of them.
 
 Examples:
-  rustbill product reprice --ratio 1.3 0190a5b0-7c1e-7000-8000-000000000001 0190a5b0-7c1e-7000-8000-000000000002")]
+  rustbill product reprice --ratio 1.3 0190a5b0-7c1e-7000-8000-000000000001 \\
+    0190a5b0-7c1e-7000-8000-000000000002")]
 pub(in crate::cmd) struct Reprice {
     /// How many times the cost the price shall be; 1.3 adds 30 per cent
     #[arg(long, value_name = "RATIO", allow_negative_numbers = true)]

@@ -7,9 +7,10 @@ use super::{
     model::Interface,
     operations::{find, record, summary},
     store,
+    trace::Step,
 };
 use crate::core::{
-    actor::{Actor, Permission},
+    actor::{Actor, Permission, Role},
     app::App,
     database::is_foreign_key_violation,
     error::{Error, Result},
@@ -24,7 +25,7 @@ const ARGUMENTS_MAX: usize = 1024 * 1024;
 /// Bytes of a function's name.
 const FUNCTION_MAX: usize = 100;
 /// How the functions begin that a page may call: the others take payments and make servers.
-const ACTION_PREFIX: &str = "admin_";
+pub(super) const ACTION_PREFIX: &str = "admin_";
 
 /// A plugin's own page.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -88,17 +89,82 @@ fn read_page(interface: &Interface, answer: Value) -> Result<AdminPage> {
 /// for the name of a setting; Internal when the script refuses or fails; PermissionDenied for others.
 pub async fn call_action(app: &App, actor: &Actor, id: Id, function: &str, arguments: &str) -> Result<Value> {
     actor.require(Permission::Admin)?;
-    check_function(function)?;
+    check_name(function, ACTION_PREFIX)?;
     let interface = find(&app.database, id).await?;
-    let arguments = read_arguments(&interface, arguments)?;
+    let arguments = read_arguments(arguments)?;
+    refuse_settings(&interface, &arguments)?;
     let answer = app.plugins.call_json(&interface, function, Value::Object(arguments)).await;
+    finish(app, actor, &interface, function, answer).await
+}
+
+/// Functions of the contract that only tell something. Every other one may take money, make a server or send a message.
+const HARMLESS: [&str; 16] = [
+    "version",
+    "config_schema",
+    "initialize",
+    "health_check",
+    "admin_page",
+    "supported_events",
+    "templates",
+    "query_payment",
+    "spec_template",
+    "sync_products",
+    "query_price",
+    "get_instance_status",
+    "instance_actions",
+    "instance_detail_sections",
+    "sync_upstream_instances",
+    "get_upstream_balance",
+];
+
+/// Whether a call of this function by hand needs no second thought: it only tells something, or it is made for pages.
+#[must_use]
+pub fn is_harmless(function: &str) -> bool {
+    HARMLESS.contains(&function) || function.starts_with(ACTION_PREFIX)
+}
+
+/// Calls any function of an interface's script, as its author does who tries something out, and gives back what it
+/// returned with what it asked of the host. Only for somebody at the machine itself: an administrator over the network
+/// has [`call_action`]. Whether the function is one that spends money is for the caller to ask: see [`is_harmless`].
+///
+/// # Errors
+/// NotFound; `plugin.function` for what is no name; `plugin.no_function`; `plugin.arguments` for what is no JSON object;
+/// PermissionDenied for others.
+pub async fn call_function(
+    app: &App,
+    actor: &Actor,
+    id: Id,
+    function: &str,
+    arguments: &str,
+) -> Result<(Result<Value>, Vec<Step>)> {
+    actor.require(Permission::Admin)?;
+    if actor.role() != Role::Local {
+        return Err(Error::denied("plugin.local", "functions beside `admin_…` are called at the command line only"));
+    }
+    check_name(function, "")?;
+    let interface = find(&app.database, id).await?;
+    let arguments = read_arguments(arguments)?;
+    let (plugins, recorder) = app.plugins.recorded();
+    let answer = plugins.call_json(&interface, function, Value::Object(arguments)).await;
+    plugins.shutdown().await;
+    Ok((finish(app, actor, &interface, function, answer).await, recorder.take()))
+}
+
+/// Notes that a function was called, and gives back what it returned.
+async fn finish(
+    app: &App,
+    actor: &Actor,
+    interface: &Interface,
+    function: &str,
+    answer: Result<Value>,
+) -> Result<Value> {
     if matches!(&answer, Err(error) if error.code() == NO_FUNCTION) {
         return answer;
     }
     // Also when it failed: nobody knows what it did by then. The arguments may hold anything, so they are not kept.
     let detail = json!({ "function": function, "failed": answer.is_err() });
     let mut tx = app.database.begin().await?;
-    record(&mut tx, app, actor, "plugin_interface.call", &interface, &detail).await?;
+    record(&mut tx, app, actor, "plugin_interface.call", interface, &detail).await?;
     tx.commit().await?;
     let answer = answer?;
     if answer.to_string().len() > ARGUMENTS_MAX {
@@ -108,38 +174,46 @@ pub async fn call_action(app: &App, actor: &Actor, id: Id, function: &str, argum
     Ok(answer)
 }
 
-fn check_function(function: &str) -> Result<()> {
-    let is_name = function.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if is_name && function.len() <= FUNCTION_MAX && function.starts_with(ACTION_PREFIX) {
+fn check_name(function: &str, prefix: &str) -> Result<()> {
+    let is_name = !function.is_empty() && function.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_name && function.len() <= FUNCTION_MAX && function.starts_with(prefix) {
         return Ok(());
     }
     let shown = text::shown(function, text::SHOWN_MAX);
-    Err(Error::invalid(
-        "plugin.function",
-        format!("`function` is `{shown}`, expected a name that begins with `{ACTION_PREFIX}`, such as `admin_list`"),
-    ))
+    let wanted = match prefix {
+        "" => "the name of a function, such as `query_price`".to_owned(),
+        prefix => format!("a name that begins with `{prefix}`, such as `admin_list`"),
+    };
+    Err(Error::invalid("plugin.function", format!("`function` is `{shown}`, expected {wanted}")))
 }
 
-fn read_arguments(interface: &Interface, text: &str) -> Result<Map<String, Value>> {
-    let refuse = |what: String| Error::invalid("plugin.arguments", format!("`args_json` {what}"));
+fn refuse(what: &str) -> Error {
+    Error::invalid("plugin.arguments", format!("`args_json` {what}"))
+}
+
+fn read_arguments(text: &str) -> Result<Map<String, Value>> {
     if text.len() > ARGUMENTS_MAX {
-        return Err(refuse(format!("has {} bytes, at most {ARGUMENTS_MAX} are allowed", text.len())));
+        return Err(refuse(&format!("has {} bytes, at most {ARGUMENTS_MAX} are allowed", text.len())));
     }
     if text.trim().is_empty() {
         return Ok(Map::new());
     }
-    let arguments = match serde_json::from_str(text) {
-        Ok(Value::Object(arguments)) => arguments,
-        Ok(_) => return Err(refuse("is no object, expected something like `{\"key\": \"value\"}`".to_owned())),
-        Err(cause) => return Err(refuse(format!("is no JSON: line {}, column {}", cause.line(), cause.column()))),
-    };
-    // They come from a page in a browser: one that was tampered with must not send the settings' secrets elsewhere.
-    let settings = [&interface.config.0, interface.config_schema.0.get("properties").unwrap_or(&Value::Null)];
-    if let Some(key) = arguments.keys().find(|key| settings.iter().any(|known| known.get(key.as_str()).is_some())) {
-        let shown = text::shown(key, text::SHOWN_MAX);
-        return Err(refuse(format!("has the key `{shown}`, which is a setting of the interface")));
+    match serde_json::from_str(text) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(_) => Err(refuse("is no object, expected something like `{\"key\": \"value\"}`")),
+        Err(cause) => Err(refuse(&format!("is no JSON: line {}, column {}", cause.line(), cause.column()))),
     }
-    Ok(arguments)
+}
+
+/// Arguments come from a page in a browser: one that was tampered with must not send the settings' secrets elsewhere.
+fn refuse_settings(interface: &Interface, arguments: &Map<String, Value>) -> Result<()> {
+    match arguments.keys().find(|key| interface.has_setting(key)) {
+        None => Ok(()),
+        Some(key) => {
+            let shown = text::shown(key, text::SHOWN_MAX);
+            Err(refuse(&format!("has the key `{shown}`, which is a setting of the interface")))
+        }
+    }
 }
 
 /// Removes an interface that nothing points at, with what its script remembers. For administrators.

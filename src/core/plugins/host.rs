@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::{
     Interface, Kind,
     api::HostApi,
-    engine::{CallError, Engine, EngineConfig, Returned, Scope, ScriptKey},
+    engine::{CallError, Engine, EngineConfig, Host, Returned, Scope, ScriptKey},
+    trace::Recorder,
 };
 use crate::core::{
     database::Database,
@@ -32,6 +33,9 @@ const WORDS_MAX: usize = 1_000;
 #[derive(Clone)]
 pub struct PluginHost {
     engine: Engine,
+    /// What the engine was made of, for [`PluginHost::recorded`].
+    config: EngineConfig,
+    api: Arc<dyn Host>,
 }
 
 impl PluginHost {
@@ -42,8 +46,16 @@ impl PluginHost {
     /// When the outbound client can't be set up.
     pub fn new(executable: PathBuf, settings: &Plugins, database: Database, clock: Clock) -> Result<Self> {
         let http = HttpClient::new(settings.allow_private.clone(), clock.clone())?;
-        let api = Arc::new(HostApi::new(database, clock, http));
-        Ok(Self { engine: Engine::start(EngineConfig::new(executable), api) })
+        let api: Arc<dyn Host> = Arc::new(HostApi::new(database, clock, http));
+        let config = EngineConfig::new(executable);
+        Ok(Self { engine: Engine::start(config.clone(), Arc::clone(&api)), config, api })
+    }
+
+    /// A host of the same kind, with workers of its own, that notes what scripts ask.
+    pub(super) fn recorded(&self) -> (Self, Arc<Recorder>) {
+        let recorder = Arc::new(Recorder::new(Arc::clone(&self.api)));
+        let engine = Engine::start(self.config.clone(), Arc::<Recorder>::clone(&recorder));
+        (Self { engine, config: self.config.clone(), api: Arc::clone(&self.api) }, recorder)
     }
 
     /// The engine, for looking at scripts that belong to no interface yet.

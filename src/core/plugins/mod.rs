@@ -2,11 +2,14 @@
 //!
 //! A definition (`plugins`) is a script that was found; an interface (`plugin_interfaces`) is a definition with a
 //! configuration, and what products, payments and notifications point at. `scanner.rs` finds scripts, `engine/` runs
-//! them in child processes, `host.rs` calls one of their functions, `api/` is what they may ask of us.
+//! them in child processes, `host.rs` calls one of their functions, `api/` is what they may ask of us. `authoring/` and
+//! `conformance/` are for those who write scripts.
 
 mod admin;
 mod api;
+mod authoring;
 mod config;
+mod conformance;
 pub mod engine;
 mod host;
 mod model;
@@ -14,11 +17,14 @@ mod operations;
 mod scanner;
 mod sources;
 pub(crate) mod store;
+mod trace;
 
 pub(crate) use self::operations::{enabled, find, of_kind, usable};
 pub use self::{
-    admin::{AdminPage, admin_page, call_action, delete},
+    admin::{AdminPage, admin_page, call_action, call_function, delete, is_harmless},
     api::grpc::DESCRIPTORS,
+    authoring::{Examination, Function, Scaffold, Script, Setting, examine, parse_type, scaffold},
+    conformance::{Check, Conformance, Outcome, Sandbox, conform},
     host::{FAILED, NO_FUNCTION, PluginHost, REFUSED},
     model::{Definition, Health, Interface, parse_kind},
     operations::{
@@ -27,5 +33,6 @@ pub use self::{
     },
     scanner::{Broken, ScanReport, scan},
     sources::{Checked, Source, check_source, source, update_source},
+    trace::Step,
 };
 pub use engine::Kind;

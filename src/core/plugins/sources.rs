@@ -128,11 +128,7 @@ async fn inspect(app: &App, kind: Kind, name: &str, source: &str) -> Result<Resu
     if source.contains('\0') {
         let line = source.split('\0').next().unwrap_or_default().lines().count().max(1);
         let line = u32::try_from(line).unwrap_or(u32::MAX);
-        return Ok(Err(vec![Issue {
-            line,
-            column: 0,
-            message: "there is a NUL character, which can't be stored".into(),
-        }]));
+        return Ok(Err(vec![Issue::at((line, 0), "there is a NUL character, which can't be stored")]));
     }
     match app.plugins.engine().inspect(kind, name, source).await {
         Ok(inspected) => Ok(Ok(inspected)),

@@ -25,6 +25,7 @@ pub(super) fn plugin_def(definition: Definition) -> PluginDef {
         created_at: definition.created_at.to_string(),
         updated_at: definition.updated_at.to_string(),
         version: definition.version,
+        problem: definition.problem,
     }
 }
 
@@ -50,7 +51,11 @@ pub(super) fn interface_info(interface: Interface) -> PluginInterfaceInfo {
 }
 
 pub(super) fn issue_info(issue: Issue) -> PluginSourceIssue {
-    PluginSourceIssue { line: issue.line, column: issue.column, message: issue.message }
+    let message = match issue.advice.as_str() {
+        "" => issue.message,
+        advice => format!("{}; {advice}", issue.message),
+    };
+    PluginSourceIssue { line: issue.line, column: issue.column, message }
 }
 
 pub(super) fn server_item(server: ProviderServer) -> UpstreamInstanceItem {

@@ -6,6 +6,7 @@
 pub(super) mod grpc;
 mod http;
 mod mail;
+mod json_body;
 mod state;
 mod tls;
 
@@ -32,6 +33,7 @@ impl HostApi {
     async fn answer(&self, scope: &Scope, function: HostFunction, arguments: Vec<String>) -> Result<String, String> {
         let interface = Id::from(scope.interface_id);
         let argument = |index: usize| arguments.get(index).map(String::as_str).unwrap_or_default();
+        json_body::warn(scope, function, &arguments);
         match function {
             HostFunction::HttpGet => self.http_get(argument(0)).await,
             HostFunction::HttpPost => self.http_post(argument(0), argument(1), argument(2), "").await,

@@ -8,10 +8,12 @@ use rune::compile::{NoopSourceLoader, Options};
 use rune::diagnostics::{Diagnostic, FatalDiagnostic, FatalDiagnosticKind};
 use rune::{Context, Diagnostics, Source, Sources};
 
+use super::advice;
 use super::contract;
 use super::error::Issue;
 use super::kind::Kind;
 use super::limits::Limits;
+use super::lint;
 use super::machine::Program;
 use super::prepass::{self, Prepared};
 
@@ -34,12 +36,14 @@ pub(super) fn compile(
         ))]);
     }
     let prepared = prepass::prepare(source);
-    limit::with(limits.memory_bytes, || build(context, kind, name, prepared)).call()
+    let built = limit::with(limits.memory_bytes, || build(context, kind, name, source, prepared)).call();
+    built.map_err(|issues| issues.into_iter().map(|issue| issue.quoting(source)).collect())
 }
 
-fn build(context: &Context, kind: Kind, name: &str, prepared: Prepared) -> Result<Program, Vec<Issue>> {
-    let functions = contract::functions(&prepared).map_err(|issue| vec![issue])?;
-    let issues = contract::check(kind, &functions, &prepared);
+fn build(context: &Context, kind: Kind, name: &str, source: &str, prepared: Prepared) -> Result<Program, Vec<Issue>> {
+    let functions = contract::functions(&prepared).map_err(|issue| vec![advice::explained(issue, source)])?;
+    let mut issues = contract::check(kind, &functions, &prepared);
+    issues.extend(lint::host_calls(source));
     if !issues.is_empty() {
         return Err(issues);
     }
@@ -65,7 +69,7 @@ fn build(context: &Context, kind: Kind, name: &str, prepared: Prepared) -> Resul
                 .diagnostics()
                 .iter()
                 .filter_map(|diagnostic| match diagnostic {
-                    Diagnostic::Fatal(fatal) => Some(issue(fatal, &prepared)),
+                    Diagnostic::Fatal(fatal) => Some(advice::explained(issue(fatal, &prepared), source)),
                     _ => None,
                 })
                 .collect();
@@ -84,8 +88,7 @@ fn issue(fatal: &FatalDiagnostic, prepared: &Prepared) -> Issue {
     match fatal.kind() {
         // An error in the second source has no place in the author's text.
         FatalDiagnosticKind::CompileError(error) if fatal.source_id().into_index() == 0 => {
-            let (line, column) = prepared.position(error.span().range().start);
-            Issue { line, column, message }
+            Issue::at(prepared.position(error.span().range().start), message)
         }
         _ => Issue::whole_file(message),
     }

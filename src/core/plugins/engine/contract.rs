@@ -6,6 +6,7 @@ use rune::ast::{self, Spanned};
 use super::error::Issue;
 use super::kind::{Kind, OPTIONAL_FUNCTIONS};
 use super::prepass::Prepared;
+use super::stubs;
 
 /// The engine passes the configuration and a unit to every function.
 const PARAMETERS: usize = 2;
@@ -20,11 +21,11 @@ pub(super) const ENTRY_PREFIX: &str = "__entry_";
 #[derive(Debug)]
 pub(super) struct Function {
     pub(super) name: String,
-    parameters: usize,
-    is_async: bool,
+    pub(super) parameters: usize,
+    pub(super) is_async: bool,
     is_const: bool,
     /// Where the name stands in the prepared text.
-    name_at: usize,
+    pub(super) name_at: usize,
     /// The whole function in the prepared text.
     pub(super) span: std::ops::Range<usize>,
 }
@@ -39,10 +40,8 @@ impl Function {
 /// Parses the script and lists its top-level functions in order.
 pub(super) fn functions(prepared: &Prepared) -> Result<Vec<Function>, Issue> {
     let text = &prepared.text;
-    let file = rune::parse::parse_all::<ast::File>(text, SourceId::new(0), true).map_err(|error| {
-        let (line, column) = prepared.position(error.span().range().start);
-        Issue { line, column, message: error.to_string() }
-    })?;
+    let file = rune::parse::parse_all::<ast::File>(text, SourceId::new(0), true)
+        .map_err(|error| Issue::at(prepared.position(error.span().range().start), error.to_string()))?;
     let found = file.items.iter().filter_map(|(item, _)| match item {
         ast::Item::Fn(function) => {
             let name = function.name.span().range();
@@ -63,38 +62,35 @@ pub(super) fn functions(prepared: &Prepared) -> Result<Vec<Function>, Issue> {
 /// Everything in which the functions break the contract of `kind`.
 pub(super) fn check(kind: Kind, functions: &[Function], prepared: &Prepared) -> Vec<Issue> {
     let mut issues = Vec::new();
-    let mut report = |at: Option<usize>, message: String| {
-        let (line, column) = at.map_or((0, 0), |offset| prepared.position(offset));
-        issues.push(Issue { line, column, message });
-    };
+    let at = |function: &Function, message: String| Issue::at(prepared.position(function.name_at), message);
     for (index, function) in functions.iter().enumerate() {
         let name = &function.name;
         if name.starts_with(RESERVED_PREFIX) {
-            let message = format!("`{name}` begins with `{RESERVED_PREFIX}`, which is reserved; rename the function");
-            report(Some(function.name_at), message);
+            let message = format!("`{name}` begins with `{RESERVED_PREFIX}`, which is reserved");
+            issues.push(at(function, message).advised("rename the function"));
         }
         if functions.iter().take(index).any(|earlier| earlier.name == *name) {
-            report(Some(function.name_at), format!("`{name}` is defined twice; remove one"));
+            issues.push(at(function, format!("`{name}` is defined twice")).advised("remove one"));
         }
     }
     let optional = OPTIONAL_FUNCTIONS.iter().map(|name| (name, false));
     for (name, required) in kind.required().iter().map(|name| (name, true)).chain(optional) {
         match functions.iter().find(|function| function.name == *name) {
             Some(function) if !function.is_entry() => {
-                let message = format!(
-                    "`{name}` takes {} parameter(s), but every plugin function takes exactly {PARAMETERS}: \
-                     (config, _unused)",
-                    function.parameters
-                );
-                report(Some(function.name_at), message);
+                let count = function.parameters;
+                let noun = if count == 1 { "parameter" } else { "parameters" };
+                let message = format!("`{name}` takes {count} {noun}, every plugin function takes {PARAMETERS}");
+                let word = if function.is_async { "async fn" } else { "fn" };
+                let advice = format!("declare two: `{word} {name}(merged, _unused)`");
+                issues.push(at(function, message).advised(advice));
             }
-            None if required => match look_alike(name, functions) {
-                Some(function) => {
-                    let message = format!("missing required function `{name}`: found `{}`, rename it", function.name);
-                    report(Some(function.name_at), message);
-                }
-                None => report(None, format!("missing required function `{name}` of a {kind} plugin")),
-            },
+            None if required => {
+                let message = format!("missing required function `{name}` of a {kind} plugin");
+                issues.push(match look_alike(name, functions) {
+                    Some(function) => at(function, message).advised(format!("rename `{}` to `{name}`", function.name)),
+                    None => Issue::whole_file(message).advised(format!("add `{}`", stubs::of(name))),
+                });
+            }
             _ => {}
         }
     }
@@ -182,10 +178,14 @@ mod tests {
         assert_eq!(
             issues(Kind::Notifier, &source),
             [
-                "3:10 `send` takes 1 parameter(s), but every plugin function takes exactly 2: (config, _unused)",
-                "4:4 missing required function `supported_events`: found `supportedEvents`, rename it",
-                "missing required function `templates` of a notifier plugin",
-                "7:4 `version` takes 1 parameter(s), but every plugin function takes exactly 2: (config, _unused)",
+                "3:10 `send` takes 1 parameter, every plugin function takes 2; \
+                 declare two: `async fn send(merged, _unused)`",
+                "4:4 missing required function `supported_events` of a notifier plugin; \
+                 rename `supportedEvents` to `supported_events`",
+                "missing required function `templates` of a notifier plugin; \
+                 add `fn templates(_merged, _unused) { #{} }`",
+                "7:4 `version` takes 1 parameter, every plugin function takes 2; \
+                 declare two: `fn version(merged, _unused)`",
             ]
         );
     }

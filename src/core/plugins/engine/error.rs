@@ -13,23 +13,70 @@ pub struct Issue {
     pub line: u32,
     /// Column of the author's text, in characters.
     pub column: u32,
-    /// What is wrong and what would be right.
+    /// What is wrong.
     pub message: String,
+    /// What would be right; empty where there is nothing to say beyond the message.
+    #[serde(default)]
+    pub advice: String,
+    /// The line as the author wrote it; empty for the file as a whole.
+    #[serde(default)]
+    pub code: String,
 }
+
+/// Longest line that is quoted, in characters.
+const CODE_MAX: usize = 200;
 
 impl Issue {
     /// An issue of the file as a whole.
     pub fn whole_file(message: impl Into<String>) -> Self {
-        Self { line: 0, column: 0, message: message.into() }
+        Self::at((0, 0), message)
+    }
+
+    /// An issue at a line and column.
+    pub fn at((line, column): (u32, u32), message: impl Into<String>) -> Self {
+        Self { line, column, message: message.into(), advice: String::new(), code: String::new() }
+    }
+
+    /// The same, with advice.
+    #[must_use]
+    pub fn advised(self, advice: impl Into<String>) -> Self {
+        Self { advice: advice.into(), ..self }
+    }
+
+    /// The same, with its line of `source`.
+    #[must_use]
+    pub fn quoting(self, source: &str) -> Self {
+        let index = usize::try_from(self.line).ok().and_then(|line| line.checked_sub(1));
+        let line = index.and_then(|index| source.lines().nth(index)).unwrap_or_default();
+        Self { code: line.chars().take(CODE_MAX).collect(), ..self }
+    }
+
+    /// The line with a caret under the column, as two lines; nothing for the file as a whole.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<String> {
+        if self.code.is_empty() || self.column == 0 {
+            return None;
+        }
+        let before = usize::try_from(self.column).unwrap_or(1).saturating_sub(1);
+        // Tabs stay tabs, and what a terminal draws in double width takes two spaces.
+        let blank = |letter: char| match letter {
+            '\t' => "\t",
+            '\u{1100}'..='\u{ffdc}' => "  ",
+            _ => " ",
+        };
+        let indent: String = self.code.chars().take(before).map(blank).collect();
+        let margin = self.line.to_string();
+        Some(format!("{margin} | {}\n{:width$} | {indent}^", self.code, "", width = margin.len()))
     }
 }
 
 impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => f.write_str(&self.message),
-            line => write!(f, "{line}:{} {}", self.column, self.message),
+        if self.line > 0 {
+            write!(f, "{}:{} ", self.line, self.column)?;
         }
+        f.write_str(&self.message)?;
+        if self.advice.is_empty() { Ok(()) } else { write!(f, "; {}", self.advice) }
     }
 }
 

@@ -14,6 +14,7 @@ use rune::alloc::limit;
 use rune::runtime::{RuntimeContext, Vm, VmError, budget};
 use rune::{Context, Unit};
 
+use super::advice;
 use super::compile;
 use super::contract::{self, Function};
 use super::error::{CallError, Issue, Returned};
@@ -117,7 +118,7 @@ impl Machine {
         Ok(Inspected {
             has_admin_page: has("admin_page"),
             version,
-            config_schema: self.config_schema(&program).map_err(|issue| vec![issue])?,
+            config_schema: self.config_schema(&program).map_err(|issue| vec![issue.quoting(source)])?,
             functions: program.functions.iter().map(|f| f.name.clone()).collect(),
         })
     }
@@ -137,11 +138,11 @@ impl Machine {
         const NAME: &str = "config_schema";
         let function = program.functions.iter().find(|function| function.name == NAME);
         let span = function.map_or(0..0, |function| function.span.clone());
-        let (line, column) = program.prepared.position(span.start);
-        let fault = |message: String| Issue { line, column, message };
+        let start = program.prepared.position(span.start);
+        let fault = |message: String| Issue::at(start, message);
         let returned = self.run(program, NAME, "{}", None).map_err(|error| match error {
             CallError::Script { message, line, column } => {
-                Issue { line, column, message: format!("`{NAME}` failed: {message}") }
+                Issue::at((line, column), format!("`{NAME}` failed: {message}"))
             }
             other => fault(format!("`{NAME}` failed: {other}")),
         })?;
@@ -226,8 +227,12 @@ fn explain(program: &Program, error: &VmError) -> CallError {
         },
         None => text.to_owned(),
     };
+    let help = advice::of_failure(&error.to_string(), &snippet);
     if !snippet.is_empty() {
         message = format!("{message}, in `{snippet}`");
+    }
+    if let Some(help) = help {
+        message = format!("{message}; {help}");
     }
     CallError::Script { message, line, column }
 }

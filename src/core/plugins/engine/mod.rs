@@ -14,14 +14,17 @@
 //! To add a host function: a pure one goes into `pure` and `natives`; one that needs the server also gets a variant of
 //! [`HostFunction`].
 
+mod advice;
 mod compile;
 mod contract;
 mod error;
+mod examine;
 mod host;
 mod json_path;
 mod kind;
 mod lexer;
 mod limits;
+mod lint;
 mod machine;
 mod natives;
 mod pause;
@@ -32,6 +35,8 @@ mod protocol;
 mod pure;
 mod schema;
 mod script;
+mod signatures;
+mod stubs;
 mod values;
 mod worker;
 
@@ -46,5 +51,5 @@ pub use limits::{
     WALL_DEFAULT,
 };
 pub use pool::{Engine, EngineConfig, WORKER_IDLE, WORKERS_MAX_DEFAULT};
-pub use script::{Inspected, ScriptKey};
+pub use script::{Examined, FunctionSeen, Inspected, ScriptKey};
 pub use worker::run as run_worker;

@@ -15,7 +15,7 @@ use super::kind::Kind;
 use super::limits::Limits;
 use super::process::{Process, unexpected};
 use super::protocol::{FromWorker, ToWorker};
-use super::script::{Inspected, ScriptKey};
+use super::script::{Examined, Inspected, ScriptKey};
 
 /// How many workers may run at once, unless configured.
 pub const WORKERS_MAX_DEFAULT: usize = 8;
@@ -117,6 +117,29 @@ impl Engine {
             })
             .await?;
         result.map_err(InspectError::Issues)
+    }
+
+    /// Looks at a script for its author: its functions, its problems with advice, and what is probably not meant.
+    ///
+    /// # Errors
+    /// Why the engine could not look at it. A broken script is no error but the answer.
+    pub async fn examine(&self, kind: Kind, name: &str, source: &str) -> Result<Examined, CallError> {
+        let limit = self.pool.config.limits.source_bytes;
+        if source.len() > limit {
+            let message = format!("the script has {} bytes, more than the {limit} a plugin may have", source.len());
+            return Ok(Examined::broken(super::Issue::whole_file(message)));
+        }
+        let frame = ToWorker::Examine { kind, name: name.to_owned(), source: source.to_owned() };
+        self.pool
+            .with_worker(async |worker| {
+                worker.send(&frame).await?;
+                match worker.receive().await? {
+                    FromWorker::Examined { examined } => Ok(examined),
+                    FromWorker::Returned { result: Err(error) } => Err(error),
+                    _ => Err(unexpected()),
+                }
+            })
+            .await
     }
 
     /// Calls one function of a script with the merged configuration.

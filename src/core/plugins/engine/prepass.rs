@@ -53,11 +53,16 @@ impl Prepared {
             Some((written, replaced)) => replaced + (offset - written),
             None => offset,
         };
-        let before = self.original.get(..original).unwrap_or(&self.original);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+        place(&self.original, original)
     }
+}
+
+/// Line and column (from 1, in characters) of a byte offset in `text`.
+pub(super) fn place(text: &str, offset: usize) -> (u32, u32) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
 
 /// Rewrites `source` as the module documentation says.

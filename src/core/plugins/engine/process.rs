@@ -99,7 +99,7 @@ impl Process {
                     let result = host.call(scope, function, arguments).await;
                     self.answer(result).await?;
                 }
-                FromWorker::Inspected { .. } | FromWorker::Loaded { .. } => {
+                FromWorker::Inspected { .. } | FromWorker::Examined { .. } | FromWorker::Loaded { .. } => {
                     return Err(unexpected());
                 }
             }

@@ -13,7 +13,7 @@ use super::error::{CallError, Issue, Returned};
 use super::host::HostFunction;
 use super::kind::Kind;
 use super::limits::Limits;
-use super::script::Inspected;
+use super::script::{Examined, Inspected};
 
 /// From the server to a worker.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub(super) enum ToWorker {
     Start { limits: Limits },
     /// Answered by `Inspected`.
     Inspect { kind: Kind, name: String, source: String },
+    /// Answered by `Examined`.
+    Examine { kind: Kind, name: String, source: String },
     /// Answered by `Loaded`.
     Load { kind: Kind, hash: String, name: String, source: String },
     /// Answered by `Returned`, or by `Unknown` if the script must be loaded first.
@@ -38,6 +40,7 @@ pub(super) enum ToWorker {
 #[serde(rename_all = "snake_case")]
 pub(super) enum FromWorker {
     Inspected { result: Result<Inspected, Vec<Issue>> },
+    Examined { examined: Examined },
     Loaded { result: Result<(), Vec<Issue>> },
     Returned { result: Result<Returned, CallError> },
     Unknown,

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::error::Issue;
+
 /// Names one version of one script.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ScriptKey {
@@ -31,4 +33,34 @@ pub struct Inspected {
     pub version: String,
     /// What `config_schema()` returned, with an integer `x-order` on every property.
     pub config_schema: serde_json::Value,
+}
+
+/// A top-level function as its author sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionSeen {
+    /// Its name.
+    pub name: String,
+    /// The line on which it begins, from 1.
+    pub line: u32,
+    /// How many parameters it takes.
+    pub parameters: usize,
+}
+
+/// What a look at a script yields for its author.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Examined {
+    /// All top-level functions in the order of the source; empty when not even the syntax is right.
+    pub functions: Vec<FunctionSeen>,
+    /// What the registry would know of it, or everything that is wrong.
+    pub result: Result<Inspected, Vec<Issue>>,
+    /// What compiles and is probably not meant.
+    pub warnings: Vec<Issue>,
+}
+
+impl Examined {
+    /// What a script yields in which nothing could be looked at.
+    #[must_use]
+    pub fn broken(issue: Issue) -> Self {
+        Self { functions: Vec::new(), result: Err(vec![issue]), warnings: Vec::new() }
+    }
 }

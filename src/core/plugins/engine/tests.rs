@@ -210,7 +210,10 @@ fn compile_errors_say_where() {
     let module = faults(&notifier("Ok(())", "mod other;"));
     assert_eq!(module[0].line, 9);
     let misspelt = faults(&notifier("Ok(())", "").replace("initialize", "initialise"));
-    assert_eq!(misspelt[0].to_string(), "2:4 missing required function `initialize`: found `initialise`, rename it");
+    assert_eq!(
+        misspelt[0].to_string(),
+        "2:4 missing required function `initialize` of a notifier plugin; rename `initialise` to `initialize`"
+    );
     let long = faults(&" ".repeat(300 << 10));
     assert_eq!((long[0].line, long[0].column), (0, 0));
 }
@@ -414,5 +417,6 @@ fn calls_are_quick() {
 
 mod kvm;
 mod rustbill;
+mod mistakes;
 mod shipped;
 mod stock;

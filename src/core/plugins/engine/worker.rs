@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::error::CallError;
+use super::examine;
 use super::host::HostFunction;
 use super::limits::{FRAME_BYTES_DEFAULT, Limits};
 use super::machine::{Machine, STACK_BYTES};
@@ -92,6 +93,9 @@ fn answer(machine: &mut Machine, frame: ToWorker) -> Option<FromWorker> {
     match frame {
         ToWorker::Inspect { kind, name, source } => {
             Some(FromWorker::Inspected { result: machine.inspect(kind, &name, &source) })
+        }
+        ToWorker::Examine { kind, name, source } => {
+            Some(FromWorker::Examined { examined: examine::examine(machine, kind, &name, &source) })
         }
         ToWorker::Load { kind, hash, name, source } => {
             Some(FromWorker::Loaded { result: machine.load((kind, hash), &name, &source) })

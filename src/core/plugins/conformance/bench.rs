@@ -1,0 +1,166 @@
+//! Calls functions of a script under test, and keeps how the checks ended.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ipnet::IpNet;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{Check, Conformance, Outcome, sandbox::World};
+use crate::core::{
+    error::Result,
+    plugins::{
+        Kind,
+        authoring::Script,
+        engine::{CallError, Engine, EngineConfig, Returned, Scope, ScriptKey},
+        trace::Recorder,
+    },
+    text,
+};
+
+/// Characters of a detail.
+const DETAIL_MAX: usize = 300;
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Answer {
+    /// With a value.
+    Gave(Value),
+    /// With an error that the script returned.
+    Refused(String),
+    /// A host function ended the call, or the script gave up, because something outside is missing here.
+    Stopped(String),
+    /// The script fell over.
+    Broken(String),
+}
+
+/// Everything of a run.
+pub(super) struct Bench {
+    pub(super) engine: Engine,
+    pub(super) world: Arc<World>,
+    pub(super) kind: Kind,
+    /// The settings of the interface, complete.
+    pub(super) config: Value,
+    recorder: Arc<Recorder>,
+    key: ScriptKey,
+    source: Arc<str>,
+    checks: Vec<Check>,
+    /// The most host functions that one call used, and the longest call, each with the function's name.
+    pub(super) most_asked: (usize, String),
+    pub(super) longest: (Duration, String),
+}
+
+impl Bench {
+    pub(super) async fn new(executable: PathBuf, script: &Script, network: Option<Vec<IpNet>>) -> Result<Self> {
+        let world = World::new(network).await?;
+        let recorder = Arc::new(Recorder::new(Arc::<World>::clone(&world)));
+        Ok(Self {
+            engine: Engine::start(EngineConfig::new(executable), Arc::<Recorder>::clone(&recorder)),
+            world,
+            kind: script.kind,
+            config: Value::Null,
+            recorder,
+            key: ScriptKey::new(&script.name, &script.source),
+            source: Arc::from(script.source.as_str()),
+            checks: Vec::new(),
+            most_asked: (0, String::new()),
+            longest: (Duration::ZERO, String::new()),
+        })
+    }
+
+    /// Ends the processes.
+    pub(super) async fn end(self) -> Conformance {
+        self.engine.shutdown().await;
+        Conformance { kind: self.kind, checks: self.checks, steps: self.recorder.take() }
+    }
+
+    /// Calls a function with the settings and these fields.
+    pub(super) async fn call(&mut self, function: &str, fields: &Value) -> Answer {
+        let config = self.config.clone();
+        self.call_with(&config, function, fields).await
+    }
+
+    /// The same with other settings.
+    pub(super) async fn call_with(&mut self, config: &Value, function: &str, fields: &Value) -> Answer {
+        let mut merged: Map<String, Value> = config.as_object().cloned().unwrap_or_default();
+        merged.extend(fields.as_object().cloned().unwrap_or_default());
+        let scope = Scope { interface_id: Uuid::nil(), plugin: self.key.name.clone(), request_id: Uuid::nil() };
+        let (asked, refused, begin) = (self.world.asked(), self.world.refused(), Instant::now());
+        let result = self.engine.call(self.kind, &self.key, &self.source, function, Value::Object(merged), scope).await;
+        let (asked, took) = (self.world.asked() - asked, begin.elapsed());
+        if asked > self.most_asked.0 {
+            self.most_asked = (asked, function.to_owned());
+        }
+        if took > self.longest.0 {
+            self.longest = (took, function.to_owned());
+        }
+        let is_cut_off = self.world.refused() > refused;
+        match result.map(Returned::into_json) {
+            Ok(Ok(value)) => Answer::Gave(value),
+            Ok(Err(words)) if is_cut_off => Answer::Stopped(format!("it needs the network; it answered: {words}")),
+            Ok(Err(words)) => Answer::Refused(words),
+            Err(error) => classify(&error, is_cut_off),
+        }
+    }
+
+    /// A check that ended well.
+    pub(super) fn ok(&mut self, check: &str, detail: &str) {
+        self.note(check, Outcome::Ok, detail);
+    }
+
+    /// A check that did not.
+    pub(super) fn failed(&mut self, check: &str, detail: &str) {
+        self.note(check, Outcome::Failed, detail);
+    }
+
+    /// A check that says nothing.
+    pub(super) fn skipped(&mut self, check: &str, detail: &str) {
+        self.note(check, Outcome::Skipped, detail);
+    }
+
+    fn note(&mut self, check: &str, outcome: Outcome, detail: &str) {
+        let detail = text::shown(detail, DETAIL_MAX);
+        self.checks.push(Check { check: check.to_owned(), outcome, detail });
+    }
+
+    /// Judges an answer that should be a value; an error that the script returned can't be judged.
+    pub(super) fn judge(
+        &mut self,
+        check: &str,
+        answer: &Answer,
+        judge: impl FnOnce(&Value) -> std::result::Result<String, String>,
+    ) {
+        match answer {
+            Answer::Gave(value) => match judge(value) {
+                Ok(detail) => self.ok(check, &detail),
+                Err(detail) => self.failed(check, &format!("{detail}, it gave `{value}`")),
+            },
+            Answer::Refused(words) => {
+                self.skipped(check, &format!("it answered with an error: {words}; give settings that work as a file"));
+            }
+            Answer::Stopped(why) => self.skipped(check, why),
+            Answer::Broken(why) => self.failed(check, why),
+        }
+    }
+}
+
+/// Whether a call that failed was ended from outside or fell over by itself.
+fn classify(error: &CallError, is_cut_off: bool) -> Answer {
+    /// A failure in a host function quotes the call.
+    const HOST_CALL: &str = "in `rustbill_host::";
+    match error {
+        CallError::Script { message, .. } if message.contains(HOST_CALL) => {
+            let (why, call) = message.split_once(HOST_CALL).unwrap_or((message, ""));
+            let function = call.split('(').next().unwrap_or_default();
+            if is_cut_off {
+                return Answer::Stopped(format!("it needs the network: `{function}` was refused; add --allow-network"));
+            }
+            Answer::Stopped(format!("`{function}` ended the call: {}", why.trim_end_matches([' ', ','])))
+        }
+        other => Answer::Broken(other.to_string()),
+    }
+}

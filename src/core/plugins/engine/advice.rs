@@ -1,0 +1,204 @@
+//! What an author can do about an error that Rune words for people who know Rune.
+
+use super::error::Issue;
+use super::lexer::{TokenKind, lex};
+use super::prepass::place;
+use super::signatures;
+
+/// How Rune names a host function that there is none of.
+const MISSING_HOST: &str = "Missing item {root}::::rustbill_host::";
+const MISSING: &str = "Missing item ";
+const NO_VARIABLE: &str = "No local variable `";
+
+/// The issue in words for authors, with advice where it is known what helps.
+pub(super) fn explained(issue: Issue, source: &str) -> Issue {
+    let index = usize::try_from(issue.line).unwrap_or(0).saturating_sub(1);
+    let line = source.lines().nth(index).unwrap_or_default();
+    let before = usize::try_from(issue.column).unwrap_or(0).saturating_sub(1);
+    let rest: String = line.chars().skip(before).collect();
+    let at = (issue.line, issue.column);
+    if let Some(name) = issue.message.strip_prefix(MISSING_HOST) {
+        let advice = match signatures::nearest(name) {
+            Some(signature) => format!("did you mean `{}`?", signature.shown()),
+            None => "docs/plugins.md lists the host functions".to_owned(),
+        };
+        return Issue::at(at, format!("there is no host function `{name}`")).advised(advice);
+    }
+    if let Some(name) = issue.message.strip_prefix(MISSING) {
+        return missing(at, name, &rest);
+    }
+    if let Some(name) = issue.message.strip_prefix(NO_VARIABLE) {
+        return no_variable(at, name.trim_end_matches('`'));
+    }
+    let known = syntax(&issue.message, line, &rest).map(str::to_owned);
+    match known.or_else(|| unclosed(&issue.message, source)) {
+        Some(advice) => issue.advised(advice),
+        None => issue,
+    }
+}
+
+fn missing(at: (u32, u32), name: &str, rest: &str) -> Issue {
+    let word = first_word(rest);
+    if name.starts_with("::std::io::") || rest.starts_with(&format!("{word}!")) {
+        let issue = Issue::at(at, format!("there is no macro `{word}!`"));
+        return issue.advised("write `rustbill_host::log_info(text)`, and look for the line in the server's log");
+    }
+    let advice = match signatures::find(name) {
+        Some(signature) => format!("host functions need their module: `rustbill_host::{}`", signature.shown()),
+        None => "define it in this file, or look for a misspelling".to_owned(),
+    };
+    Issue::at(at, format!("there is no function `{name}`")).advised(advice)
+}
+
+fn no_variable(at: (u32, u32), name: &str) -> Issue {
+    let advice = match name {
+        "null" | "nil" | "undefined" | "NULL" | "none" => "write `None`".to_owned(),
+        "True" | "False" => format!("write `{}`", name.to_ascii_lowercase()),
+        "elif" | "elsif" => "write `else if`".to_owned(),
+        _ => format!(
+            "declare it before with `let {name} = …;`, or read a field with `rustbill_host::json_get(merged, \"{name}\")`"
+        ),
+    };
+    Issue::at(at, format!("there is no variable `{name}`")).advised(advice)
+}
+
+fn first_word(text: &str) -> &str {
+    let end = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len());
+    text.get(..end).unwrap_or_default()
+}
+
+/// Advice about writing that is right in another language.
+fn syntax(message: &str, line: &str, rest: &str) -> Option<&'static str> {
+    let word = first_word(rest);
+    let is = |text: &str| message.contains(text);
+    if is("outside of async function") {
+        return Some("write `async fn` before the function's name, or leave out `.await`: host functions need none");
+    }
+    if is("to be terminated by a semicolon") {
+        return Some(match word {
+            "var" | "const" | "final" => "declare variables with `let`",
+            "function" | "def" | "func" => "functions begin with `fn`",
+            "import" | "require" | "use" => "scripts import nothing; host functions are there as `rustbill_host::name`",
+            "throw" | "raise" => "return `Err(\"why\")`, or \"ERROR: why\" in a provider",
+            _ => "end the statement with `;`",
+        });
+    }
+    if line.contains("===") || line.contains("!==") {
+        return Some("compare with `==` and `!=`");
+    }
+    if word == "await" {
+        return Some("write `.await` behind the call, or leave it out: host functions need none");
+    }
+    if is("expression but got `:`") && line.contains('{') && !line.contains("#{") {
+        return Some("write objects as `#{ key: value }`");
+    }
+    if is("literal object key") && line.trim_start().starts_with("try") {
+        return Some("there is no `try`: look at what the function returns, with `match` or `is_ok()`");
+    }
+    if is("Unexpected character") && line.contains('$') {
+        return Some("in a template a `$` stands before `{` only; write `\\$`");
+    }
+    if is("got `+`") && line.contains("++") || is("got `-`") && line.contains("--") {
+        return Some("write `name += 1` or `name -= 1`");
+    }
+    if is("pattern but got `let`") {
+        return Some("write `for i in 0..3 { … }`");
+    }
+    if is("got `=>`") {
+        return Some("write closures as `|x| …`");
+    }
+    if (is("Bad character literal") || is("Expected `:`")) && line.contains('\'') {
+        return Some("write texts in double quotes");
+    }
+    if is("Unterminated string literal") {
+        return Some("close the text with `\"`");
+    }
+    if is("No `self`") {
+        return Some("functions of a plugin have no `self`; their first parameter holds everything");
+    }
+    None
+}
+
+/// Names what was opened last and never closed, where the parser only met the end.
+fn unclosed(message: &str, source: &str) -> Option<String> {
+    let is_end = message.contains("got eof") || message.contains("end of file");
+    if !is_end && !message.contains("Expected a closing") {
+        return None;
+    }
+    let mut open: Vec<(usize, &str, u8)> = Vec::new();
+    let tokens = lex(source);
+    let mut culprit = None;
+    for token in &tokens {
+        match token.kind {
+            TokenKind::Open(byte) => {
+                let close = match byte {
+                    b'(' => b')',
+                    b'[' => b']',
+                    _ => b'}',
+                };
+                open.push((token.start, token.text(source), close));
+            }
+            TokenKind::ObjectOpen | TokenKind::ExpressionOpen => open.push((token.start, token.text(source), b'}')),
+            TokenKind::TemplateStart => open.push((token.start, "`", b'`')),
+            TokenKind::Close(byte) => match open.pop() {
+                Some((_, _, close)) if close == byte => {}
+                other => {
+                    culprit = other;
+                    break;
+                }
+            },
+            TokenKind::TemplateEnd => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    let (start, text, _) = culprit.or_else(|| open.last().copied())?;
+    let (line, column) = place(source, start);
+    let shown = if text == "`" { "the backtick".to_owned() } else { format!("the `{text}`") };
+    Some(format!("{shown} at {line}:{column} is never closed"))
+}
+
+/// Advice about an error of a running script, from Rune's words and the code that it quotes.
+pub(super) fn of_failure(text: &str, code: &str) -> Option<&'static str> {
+    const METHODS: [(&str, &str); 8] = [
+        (".length", "write `.len()`"),
+        (".toString", "write `` `${value}` ``"),
+        (".substring", "write `text[from:to]`"),
+        (".includes", "write `.contains(…)`"),
+        (".indexOf", "write `.find(…)`, which gives `None` or `Some(place)`"),
+        (".toUpperCase", "write `.to_uppercase()`"),
+        (".toLowerCase", "write `.to_lowercase()`"),
+        (".append", "write `.push(…)`"),
+    ];
+    let is_field = text.contains("no such method")
+        || text.contains("Missing instance function")
+        || text.contains("not available on");
+    if is_field && let Some((_, advice)) = METHODS.iter().find(|(method, _)| code.contains(method)) {
+        return Some(advice);
+    }
+    if text.contains("not available on `::std::string::String`") || text.contains("`::std::string::String[") {
+        return Some("the first parameter is JSON text: read it with `rustbill_host::json_get(merged, \"name\")`");
+    }
+    if text.contains("Expected type `::std::string::String`") {
+        return Some("a text is needed: write `` `${value}` ``");
+    }
+    if text.contains("`DISPLAY_FMT` for `::std::option::Option`") {
+        return Some("an Option is no text: take its value with `unwrap_or(\"\")`");
+    }
+    if text.contains("Missing protocol function `DISPLAY_FMT`") {
+        return Some("write objects and lists as text with `rustbill_host::json_stringify(value)`");
+    }
+    if text.contains("`Option::unwrap()` on a `None`") {
+        return Some("look with `is_some()` first, or write `unwrap_or(…)`");
+    }
+    if text.contains("`SUB` on `::std::tuple::Tuple`") {
+        return Some("a value that begins with `-` behind a block is subtracted from it: write `return -1;`");
+    }
+    if text.contains("Unsupported binary operation") && text.contains("::String`") {
+        return Some(
+            "make a number of a text with `text.parse::<i64>().unwrap_or(0)`, a text of a number with `` `${number}` ``",
+        );
+    }
+    None
+}
