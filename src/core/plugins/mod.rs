@@ -8,9 +8,12 @@ mod admin;
 mod api;
 mod config;
 pub mod engine;
+mod files;
+mod health;
 mod host;
 mod model;
 mod operations;
+mod remember;
 mod scanner;
 mod sources;
 pub(crate) mod store;
@@ -18,13 +21,12 @@ pub(crate) mod store;
 pub(crate) use self::operations::{enabled, find, of_kind, usable};
 pub use self::{
     admin::{AdminPage, admin_page, call_action, delete},
-    host::{FAILED, NO_FUNCTION, PluginHost, REFUSED},
+    files::Broken,
+    health::{PERIOD as HEALTH_PERIOD, check_due, check_health},
+    host::{BUSY, FAILED, NO_FUNCTION, PluginHost, REFUSED},
     model::{Definition, Health, Interface, parse_kind},
-    operations::{
-        InterfaceUpdate, NewInterface, check_health, create, definition, definitions, get, list, toggle, update,
-        visible,
-    },
-    scanner::{Broken, ScanReport, scan},
+    operations::{InterfaceUpdate, NewInterface, create, definition, definitions, get, list, toggle, update, visible},
+    scanner::{ScanReport, scan},
     sources::{Checked, Source, check_source, source, update_source},
 };
 pub use engine::Kind;

@@ -25,6 +25,7 @@ pub(super) fn plugin_def(definition: Definition) -> PluginDef {
         created_at: definition.created_at.to_string(),
         updated_at: definition.updated_at.to_string(),
         version: definition.version,
+        problem: definition.problem,
     }
 }
 
