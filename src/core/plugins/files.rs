@@ -99,7 +99,7 @@ fn read(path: &Path) -> Result<String, String> {
     }
     String::from_utf8(bytes).map_err(|cause| {
         let valid = cause.as_bytes().get(..cause.utf8_error().valid_up_to()).unwrap_or_default();
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = valid.split(|byte| *byte == b'\n').count();
         format!("{line}:0 is no UTF-8 text; save it as UTF-8")
     })
 }

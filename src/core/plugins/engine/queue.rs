@@ -138,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_line_of_one_interface_is_bounded_and_forgets_who_went_away() {
-        let queue = Arc::new(Queue::new(2, Duration::from_secs(60)));
+        let queue = Arc::new(Queue::new(2, Duration::from_mins(1)));
         let held = queue.turn(interface(1)).await.unwrap();
         let line: Vec<_> = (0..WAITING_MAX)
             .map(|_| {

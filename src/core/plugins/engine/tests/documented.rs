@@ -4,10 +4,10 @@
 use super::*;
 
 /// The five functions that a gateway needs beside those of a test.
-const GATEWAY_REST: &str = r#"
+const GATEWAY_REST: &str = r"
 fn initialize(config, _unused) { Ok(()) }
 fn health_check(config, _unused) { Ok(true) }
-"#;
+";
 
 fn gateway(source: &str) -> String {
     format!("{source}\n{GATEWAY_REST}")
@@ -179,7 +179,7 @@ fn a_notifier() {
 }
 
 /// An upstream provider in the form of the documentation: texts of JSON, words, errors by their prefix.
-const PROVIDER: &str = r##"
+const PROVIDER: &str = r#"
 fn config_schema(config, _unused) { #{type: "object", properties: #{}} }
 fn initialize(config, _unused) { "" }
 
@@ -240,7 +240,7 @@ fn sync_upstream_instances(config, _unused) { "[]" }
 fn import_upstream_instance(config, _unused) { "{}" }
 fn get_upstream_balance(config, _unused) { "{}" }
 fn admin_page(config, _unused) { "<h1>Page</h1>" }
-"##;
+"#;
 
 #[test]
 fn a_provider() {
