@@ -254,7 +254,7 @@ impl ListInterfaces {
         let found = plugins::list(context.app().await?, &context.actor, kind).await?;
         let found = whole(found).map(InterfaceView::from);
         page!(context, found; id, display_name, plugin_type, plugin_id, plugin_version, enabled, is_healthy,
-            health_error)
+            health_error, last_check_at)
     }
 }
 

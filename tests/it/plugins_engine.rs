@@ -1,120 +1,14 @@
 //! The plugin engine with real worker processes of the program under test.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustbill::core::plugins::engine::{
-    CallError, Engine, EngineConfig, Host, HostFunction, HostFuture, InspectError, Kind, Limits, Returned, Scope,
-    ScriptKey,
+    CallError, Engine, EngineConfig, InspectError, Kind, Limits, MEMORY_BYTES_DEFAULT, Returned, ScriptKey,
 };
-use serde_json::{Value, json};
-use uuid::Uuid;
+use serde_json::json;
 
-/// Keeps state per interface; `http_get` of `slow` sleeps, of `large` answers with 5 MB, any other echoes its URL.
-#[derive(Default)]
-struct FakeHost {
-    state: Mutex<HashMap<(Uuid, String), String>>,
-    logs: Mutex<Vec<Vec<String>>>,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Host for FakeHost {
-    fn call<'a>(&'a self, scope: &'a Scope, function: HostFunction, arguments: Vec<String>) -> HostFuture<'a> {
-        Box::pin(async move {
-            let argument = |index: usize| arguments.get(index).cloned().unwrap_or_default();
-            let key = (scope.interface_id, argument(0));
-            match function {
-                HostFunction::HttpGet => match arguments[0].as_str() {
-                    "slow" => {
-                        tokio::time::sleep(Duration::from_secs(30)).await;
-                        Ok(String::new())
-                    }
-                    "wait" => {
-                        tokio::time::sleep(Duration::from_millis(300)).await;
-                        Ok("waited".to_owned())
-                    }
-                    "large" => Ok("x".repeat(5 << 20)),
-                    "fail" => Err("connection refused".to_owned()),
-                    url => Ok(format!("body of {url}")),
-                },
-                HostFunction::StateGet => Ok(locked(&self.state).get(&key).cloned().unwrap_or_default()),
-                HostFunction::StateSet => {
-                    locked(&self.state).insert(key, argument(1));
-                    Ok(String::new())
-                }
-                HostFunction::StateClaim => {
-                    let mut state = locked(&self.state);
-                    Ok(state.entry(key).or_insert(argument(1)).clone())
-                }
-                HostFunction::StateDelete => {
-                    locked(&self.state).remove(&key);
-                    Ok(String::new())
-                }
-                HostFunction::Log => {
-                    locked(&self.logs).push(arguments);
-                    Ok(String::new())
-                }
-                _ => Err("not in this test".to_owned()),
-            }
-        })
-    }
-}
-
-struct Bench {
-    engine: Engine,
-    host: Arc<FakeHost>,
-    interface_id: Uuid,
-}
-
-impl Bench {
-    fn new(workers_max: usize, limits: Limits) -> Self {
-        let host = Arc::new(FakeHost::default());
-        let mut config = EngineConfig::new(env!("CARGO_BIN_EXE_rustbill"));
-        config.workers_max = workers_max;
-        config.limits = limits;
-        Self {
-            engine: Engine::start(config, Arc::clone(&host) as Arc<dyn Host>),
-            host,
-            interface_id: Uuid::from_u128(7),
-        }
-    }
-
-    /// Calls `send` of a notifier with this body.
-    async fn send(&self, body: &str) -> Result<Returned, CallError> {
-        self.send_with(body, json!({"name": "x"})).await
-    }
-
-    async fn send_with(&self, body: &str, merged: Value) -> Result<Returned, CallError> {
-        let source: Arc<str> = notifier(body).into();
-        let key = ScriptKey::new("test", &source);
-        let call = self.engine.call(Kind::Notifier, &key, &source, "send", merged, self.scope());
-        call.await
-    }
-
-    fn scope(&self) -> Scope {
-        Scope { interface_id: self.interface_id, plugin: "test".to_owned(), request_id: Uuid::nil() }
-    }
-}
-
-fn notifier(body: &str) -> String {
-    format!(
-        "fn config_schema(c, u) {{ #{{type: \"object\", properties: #{{}}}} }}\nfn initialize(c, u) {{ Ok(()) }}\n\
-         fn supported_events(c, u) {{ [] }}\nfn templates(c, u) {{ #{{}} }}\nfn health_check(c, u) {{ Ok(true) }}\n\
-         async fn send(merged, _unused) {{\n{body}\n}}\n"
-    )
-}
-
-fn wall(milliseconds: u64) -> Limits {
-    Limits { wall: Duration::from_millis(milliseconds), ..Limits::default() }
-}
-
-fn text(value: &str) -> Returned {
-    Returned::Plain(json!(value))
-}
+use crate::support::engine::{Bench, FakeHost, notifier, text, wall};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_hosts_and_reuses_its_worker() {
@@ -164,18 +58,25 @@ async fn dead_workers_are_replaced() {
     let bench = Bench::new(1, Limits::default());
     // Comparing a value that contains itself overflows any stack and aborts the worker.
     let cyclic = bench.send("let a = []; a.push(a); let b = []; b.push(b); a == b").await;
-    assert!(matches!(cyclic, Err(CallError::Crashed(_) | CallError::Memory | CallError::Script { .. })), "{cyclic:?}");
+    assert!(
+        matches!(cyclic, Err(CallError::Crashed(_) | CallError::Memory { .. } | CallError::Script { .. })),
+        "{cyclic:?}"
+    );
     assert_eq!(bench.send("\"next\"").await, Ok(text("next")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_and_instructions_are_bounded() {
     let bench = Bench::new(1, Limits::default());
-    assert_eq!(bench.send("let a = []; loop { a.push(\"some text\"); }").await, Err(CallError::Memory));
+    let grown = bench.send("let a = []; loop { a.push(\"some text\"); }").await;
+    let Err(CallError::Memory { bytes: MEMORY_BYTES_DEFAULT, .. }) = grown else { panic!("{grown:?}") };
     let few = Bench::new(1, Limits { instructions: 10_000, host_calls: 2, ..Limits::default() });
-    assert_eq!(few.send("loop {}").await, Err(CallError::Instructions));
+    let endless = few.send("loop {}").await;
+    let Err(CallError::Instructions { count: 10_000, .. }) = endless else { panic!("{endless:?}") };
     let calls = "for i in 0..3 { rustbill_host::state_get(\"k\"); }";
-    assert_eq!(few.send(calls).await, Err(CallError::HostCalls));
+    let many = few.send(calls).await;
+    let Err(CallError::HostCalls { count: 2, place }) = many else { panic!("{many:?}") };
+    assert_eq!(place.line, 7);
     assert_eq!(few.engine.idle_workers(), 1, "these limits do not cost the worker");
 }
 
@@ -227,7 +128,7 @@ async fn eviction_and_unknown_functions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_in_parallel_within_its_bound() {
-    let bench = Arc::new(Bench::new(2, Limits::default()));
+    let bench = Arc::new(Bench::new(4, Limits::default()));
     bench.send("1").await.unwrap();
     let calls: Vec<_> = (0..4)
         .map(|_| {

@@ -56,7 +56,7 @@ async fn listens(app: &App, event: EventType, interface: Interface) -> Option<In
 
 /// Asks a notifier which events it wants to hear.
 pub(super) async fn supported_events(app: &App, interface: &Interface) -> Result<Value> {
-    app.plugins.call_json(interface, "supported_events", json!({})).await
+    app.plugins.call_json_remembered(interface, "supported_events").await
 }
 
 /// Whether anybody would be told of an event.

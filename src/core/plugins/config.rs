@@ -3,8 +3,11 @@
 //! The form is JSON Schema as the authors' documentation writes it: bounds may be texts (`minimum: "1"`), defaults are
 //! called `default_value` and are texts whatever the type, secrets have `format: "password"`.
 
+mod secrecy;
+
 use serde_json::{Map, Value};
 
+pub(super) use self::secrecy::{keep_secrecy, lift_secrecy};
 use crate::core::error::{Error, Result};
 
 /// What stands in place of a secret. Sent back unchanged, it keeps the stored value.
@@ -70,6 +73,7 @@ fn type_of(property: &Value) -> &str {
 pub(super) fn keep_secrets(schema: &Value, stored: &Value, mut update: Value) -> Result<Value> {
     if let Some(fields) = update.as_object_mut() {
         read_types(schema, fields);
+        secrecy::restore(schema, stored, fields);
     }
     restore(schema, stored, &mut update);
     match still_masked(&update, String::new()) {
@@ -88,6 +92,10 @@ fn restore(form: &Value, stored: &Value, given: &mut Value) {
         Value::Object(fields) => {
             for (key, value) in fields {
                 let form = form.get("properties").and_then(|known| known.get(key)).unwrap_or(&Value::Null);
+                // A part of such a secret, put beside something new, would not be secret any more.
+                if secrecy::is_kept(form) {
+                    continue;
+                }
                 restore(form, stored.get(key).unwrap_or(&Value::Null), value);
             }
         }

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::{
     Interface, Kind,
     api::HostApi,
-    engine::{CallError, Engine, EngineConfig, Host, Returned, Scope, ScriptKey},
+    engine::{CallError, Engine, EngineConfig, Host, Returned, Scope},
+    remember::{Answers, Scripts},
     trace::Recorder,
 };
 use crate::core::{
@@ -24,6 +25,10 @@ use crate::core::{
 pub const REFUSED: &str = "plugin.refused";
 /// The code of an error in which the script began and did not come to its end: what it did by then is not known.
 pub const FAILED: &str = "plugin.failed";
+/// The code of an error in which the script did not begin, because too many calls of this interface run or wait.
+pub const BUSY: &str = "plugin.busy";
+/// The code of an error in which the script did not begin, because no script can be run here now.
+pub(super) const UNAVAILABLE: &str = "plugin.unavailable";
 /// The code of an error in which the script has no such function, which only optional ones can be.
 pub const NO_FUNCTION: &str = "plugin.no_function";
 /// Characters of what a script says that are kept.
@@ -36,6 +41,8 @@ pub struct PluginHost {
     /// What the engine was made of, for [`PluginHost::recorded`].
     config: EngineConfig,
     api: Arc<dyn Host>,
+    scripts: Arc<Scripts>,
+    answers: Arc<Answers>,
 }
 
 impl PluginHost {
@@ -46,16 +53,18 @@ impl PluginHost {
     /// When the outbound client can't be set up.
     pub fn new(executable: PathBuf, settings: &Plugins, database: Database, clock: Clock) -> Result<Self> {
         let http = HttpClient::new(settings.allow_private.clone(), clock.clone())?;
+        let answers = Arc::new(Answers::new(clock.clone()));
         let api: Arc<dyn Host> = Arc::new(HostApi::new(database, clock, http));
         let config = EngineConfig::new(executable);
-        Ok(Self { engine: Engine::start(config.clone(), Arc::clone(&api)), config, api })
+        let engine = Engine::start(config.clone(), Arc::clone(&api));
+        Ok(Self { engine, config, api, scripts: Arc::default(), answers })
     }
 
     /// A host of the same kind, with workers of its own, that notes what scripts ask.
     pub(super) fn recorded(&self) -> (Self, Arc<Recorder>) {
         let recorder = Arc::new(Recorder::new(Arc::clone(&self.api)));
         let engine = Engine::start(self.config.clone(), Arc::<Recorder>::clone(&recorder));
-        (Self { engine, config: self.config.clone(), api: Arc::clone(&self.api) }, recorder)
+        (Self { engine, ..self.clone() }, recorder)
     }
 
     /// The engine, for looking at scripts that belong to no interface yet.
@@ -68,7 +77,7 @@ impl PluginHost {
     ///
     /// # Errors
     /// [`REFUSED`] with the script's own words when it answered with an error; [`FAILED`] when it could not be run to its
-    /// end; `plugin.unavailable` when it did not begin.
+    /// end; [`BUSY`] and `plugin.unavailable` when it did not begin.
     pub async fn call(&self, interface: &Interface, function: &str, business: Value) -> Result<Returned> {
         let kind = interface.kind().ok_or_else(|| {
             Error::internal(
@@ -76,9 +85,7 @@ impl PluginHost {
                 format!("interface `{}` has the unknown type `{}`", interface.id, interface.plugin_type),
             )
         })?;
-        let name = format!("{}-{}", interface.plugin_type, interface.plugin_id);
-        let key = ScriptKey::new(&name, &interface.script_source);
-        let source: Arc<str> = Arc::from(interface.script_source.as_str());
+        let (key, source) = self.scripts.of(interface);
         let scope = Scope {
             interface_id: interface.id.uuid(),
             plugin: interface.display_name.clone(),
@@ -107,6 +114,21 @@ impl PluginHost {
         self.call(interface, function, business).await?.into_json().map_err(|words| refused(interface, &words))
     }
 
+    /// As [`PluginHost::call_json`] without fields beside the settings, for functions that are asked on every list: an
+    /// answer is remembered for half a minute, and for this very script and these very settings only.
+    ///
+    /// # Errors
+    /// As [`PluginHost::call`]. Errors are not remembered.
+    pub async fn call_json_remembered(&self, interface: &Interface, function: &'static str) -> Result<Value> {
+        let (key, _) = self.scripts.of(interface);
+        if let Some(known) = self.answers.get(interface, &key, function) {
+            return Ok(known);
+        }
+        let answer = self.call_json(interface, function, Value::Null).await?;
+        self.answers.put(interface, &key, function, &answer);
+        Ok(answer)
+    }
+
     /// Ends the workers.
     pub async fn shutdown(&self) {
         self.engine.shutdown().await;
@@ -131,8 +153,14 @@ fn failed(interface: &Interface, function: &str, cause: &CallError) -> Error {
     let words = text::shown(&cause.to_string(), WORDS_MAX);
     let name = &interface.display_name;
     match cause {
-        CallError::Busy(_) | CallError::Unavailable(_) => {
-            Error::unavailable("plugin.unavailable", format!("`{name}` can't run `{function}` now")).caused_by(words)
+        CallError::Busy(_) => Error::unavailable(
+            BUSY,
+            format!("`{name}` can't run `{function}` now, too many calls of plugins run or wait"),
+        )
+        .hint("try again later; the server's log says which limit was reached")
+        .caused_by(words),
+        CallError::Unavailable(_) => {
+            Error::unavailable(UNAVAILABLE, format!("`{name}` can't run `{function}` now")).caused_by(words)
         }
         CallError::NotFound(_) => {
             Error::invalid(NO_FUNCTION, format!("the script of `{name}` defines no function `{function}`"))

@@ -11,9 +11,12 @@ mod authoring;
 mod config;
 mod conformance;
 pub mod engine;
+mod files;
+mod health;
 mod host;
 mod model;
 mod operations;
+mod remember;
 mod scanner;
 mod sources;
 pub(crate) mod store;
@@ -25,13 +28,12 @@ pub use self::{
     api::grpc::DESCRIPTORS,
     authoring::{Examination, Function, Scaffold, Script, Setting, examine, parse_type, scaffold},
     conformance::{Check, Conformance, Outcome, Sandbox, conform},
-    host::{FAILED, NO_FUNCTION, PluginHost, REFUSED},
+    files::Broken,
+    health::{PERIOD as HEALTH_PERIOD, check_due, check_health},
+    host::{BUSY, FAILED, NO_FUNCTION, PluginHost, REFUSED},
     model::{Definition, Health, Interface, parse_kind},
-    operations::{
-        InterfaceUpdate, NewInterface, check_health, create, definition, definitions, get, list, toggle, update,
-        visible,
-    },
-    scanner::{Broken, ScanReport, scan},
+    operations::{InterfaceUpdate, NewInterface, create, definition, definitions, get, list, toggle, update, visible},
+    scanner::{ScanReport, scan},
     sources::{Checked, Source, check_source, source, update_source},
     trace::Step,
 };

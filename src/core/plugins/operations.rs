@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{
     Kind, config,
+    health::check_health,
     host::require_kind,
-    model::{Definition, Health, Interface},
+    model::{Definition, Interface},
     store,
 };
 use crate::core::{
@@ -224,7 +225,10 @@ pub async fn update(app: &App, actor: &Actor, id: Id, change: &InterfaceUpdate) 
     }
     if let Some(text) = &change.config_json {
         let config = config::keep_secrets(&before.config_schema.0, &before.config.0, read_config(text)?)?;
-        interface.config = store::json(config::complete(&before.config_schema.0, config)?);
+        let config = config::complete(&before.config_schema.0, config)?;
+        let form = config::lift_secrecy(&before.config_schema.0, &before.config.0, &config);
+        interface.config = store::json(config);
+        interface.config_schema = store::json(form);
     }
     interface.updated_at = app.clock.now();
     store::save(&mut tx, interface.updated_at, &interface).await?;
@@ -260,27 +264,6 @@ pub async fn toggle(app: &App, actor: &Actor, id: Id, enable: bool) -> Result<In
         return find(&app.database, id).await;
     }
     Ok(interface)
-}
-
-/// Asks an interface whether it is well, and keeps the answer. For administrators.
-///
-/// # Errors
-/// NotFound. That it is not well is no error but the answer.
-pub async fn check_health(app: &App, actor: &Actor, id: Id) -> Result<Health> {
-    actor.require(Permission::Admin)?;
-    let interface = find(&app.database, id).await?;
-    let answer = app.plugins.call_json(&interface, "health_check", json!({})).await;
-    let error = match answer {
-        Ok(Value::Bool(false)) => Some("the health check failed".to_owned()),
-        Ok(Value::String(text)) if text == "false" => Some("the health check failed".to_owned()),
-        Ok(_) => None,
-        Err(error) => Some(error.to_string()),
-    };
-    let health = Health { is_healthy: error.is_none(), error, checked_at: app.clock.now() };
-    let mut tx = app.database.begin().await?;
-    store::save_health(&mut tx, id, &health).await?;
-    tx.commit().await?;
-    Ok(health)
 }
 
 /// What the operation log keeps: never a secret.

@@ -1,36 +1,25 @@
-//! Finds scripts: those inside this program, and those in the plugin directory, which win over them by name.
+//! Brings the definitions up to date with the scripts that are there. Several servers may do it at the same time.
 
-use std::{collections::BTreeMap, path::Path};
-
-use rust_embed::Embed;
 use semver::Version;
 use serde_json::json;
 
 use super::{
-    Kind,
+    Kind, config,
     engine::{CallError, InspectError, Inspected, ScriptKey},
-    model::Definition,
+    files::{self, Broken, Files},
+    model::{Definition, Interface},
     store,
 };
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
     audit,
+    database::Tx,
     error::{Error, Result},
     id::Id,
+    text,
     time::Timestamp,
 };
-
-/// The scripts that come with the program.
-#[derive(Embed)]
-#[folder = "plugins"]
-#[include = "*.rn"]
-struct Shipped;
-
-/// Most files that one scan looks at.
-const FILES_MAX: usize = 500;
-/// Bytes of a script.
-const SOURCE_MAX: u64 = 256 * 1024;
 
 /// What a scan found.
 #[derive(Clone, Debug, Default, serde::Serialize)]
@@ -43,15 +32,6 @@ pub struct ScanReport {
     pub unchanged: Vec<String>,
     /// Files that can't be used, and why.
     pub broken: Vec<Broken>,
-}
-
-/// A file that can't be used.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Broken {
-    /// The file.
-    pub file: String,
-    /// Why: one line per problem, with its place in the file.
-    pub problem: String,
 }
 
 enum Outcome {
@@ -67,14 +47,23 @@ enum Outcome {
 /// PermissionDenied; when the database or the engine can't be used. A broken script is no error but part of the report.
 pub async fn scan(app: &App, actor: &Actor) -> Result<ScanReport> {
     actor.require(Permission::Admin)?;
-    let mut report = ScanReport::default();
-    for (file, source) in collect(&app.settings.plugins.plugins_dir)? {
-        let outcome = match (Kind::from_file_name(&file), source) {
-            (None, _) => Outcome::Broken(
+    let directory = app.settings.plugins.plugins_dir.clone();
+    let Files { scripts, left_out } = tokio::task::spawn_blocking(move || files::collect(&directory))
+        .await
+        .map_err(|cause| Error::internal("plugin.directory", "can't read the plugin directory").caused_by(cause))??;
+    let mut report = ScanReport { broken: left_out.into_iter().collect(), ..ScanReport::default() };
+    for (file, source) in scripts {
+        let outcome = match Kind::from_file_name(&file) {
+            None => Outcome::Broken(
                 "the name says no kind, expected gateway-ID.rn, notifier-ID.rn or provider-ID.rn".to_owned(),
             ),
-            (Some(_), Err(problem)) => Outcome::Broken(problem),
-            (Some((kind, plugin_id)), Ok(source)) => examine(app, actor, kind, &plugin_id, &file, &source).await?,
+            Some((kind, plugin_id)) => {
+                let found = Found { kind, plugin_id: &plugin_id, file: &file };
+                match source {
+                    Ok(source) => examine(app, actor, &found, &source).await?,
+                    Err(problem) => mark_broken(app, &found, problem).await?,
+                }
+            }
         };
         match outcome {
             Outcome::Added => report.added.push(file),
@@ -86,125 +75,106 @@ pub async fn scan(app: &App, actor: &Actor) -> Result<ScanReport> {
     Ok(report)
 }
 
-/// All files by name, each with its text or why it can't be read.
-fn collect(directory: &Path) -> Result<BTreeMap<String, Result<String, String>>> {
-    let mut files: BTreeMap<String, Result<String, String>> = Shipped::iter()
-        .filter_map(|name| {
-            Some((name.to_string(), Ok(String::from_utf8_lossy(&Shipped::get(&name)?.data).into_owned())))
-        })
-        .collect();
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(files),
-        Err(cause) => {
-            return Err(Error::unavailable(
-                "plugin.directory",
-                format!("can't read the plugin directory {}", directory.display()),
-            )
-            .caused_by(cause));
-        }
-    };
-    for entry in entries.take(FILES_MAX).flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if Path::new(&name).extension().is_some_and(|extension| extension == "rn") {
-            files.insert(name, read(&entry.path()));
-        }
-    }
-    Ok(files)
+/// A file, by what its name says.
+struct Found<'a> {
+    kind: Kind,
+    plugin_id: &'a str,
+    file: &'a str,
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|cause| format!("can't be read: {cause}"))?.len();
-    if size > SOURCE_MAX {
-        return Err(format!("has {size} bytes, at most {SOURCE_MAX} are allowed"));
+impl Found<'_> {
+    /// A definition without a usable script.
+    fn empty(&self, at: Timestamp) -> Definition {
+        Definition {
+            id: Id::generate(),
+            plugin_type: self.kind.as_db().to_owned(),
+            plugin_id: self.plugin_id.to_owned(),
+            file_name: self.file.to_owned(),
+            has_admin_page: false,
+            version: "0.0.0".to_owned(),
+            config_schema: store::json(json!({ "type": "object", "properties": {} })),
+            script_source: String::new(),
+            script_hash: String::new(),
+            problem: String::new(),
+            created_at: at,
+            updated_at: at,
+        }
     }
-    std::fs::read_to_string(path).map_err(|cause| format!("can't be read: {cause}"))
+
+    /// The definition as it is now, made if need be, and held until the transaction ends: another server may have
+    /// looked at a newer or an older state of the file meanwhile.
+    async fn hold(&self, tx: &mut Tx, at: Timestamp) -> Result<Definition> {
+        store::lock_definition(tx, &self.empty(at)).await?;
+        let known = store::find_definition_by_name(tx, self.kind.as_db(), self.plugin_id).await?;
+        known.ok_or_else(|| Error::internal("plugin.scan", format!("the definition of `{}` vanished", self.file)))
+    }
 }
 
-async fn examine(app: &App, actor: &Actor, kind: Kind, plugin_id: &str, file: &str, source: &str) -> Result<Outcome> {
-    let hash = ScriptKey::new(file, source).hash;
-    let known = store::find_definition_by_name(&app.database, kind.as_db(), plugin_id).await?;
-    if let Some(known) = &known
-        && known.script_hash == hash
-        && known.problem.is_empty()
-    {
+async fn examine(app: &App, actor: &Actor, found: &Found<'_>, source: &str) -> Result<Outcome> {
+    let hash = ScriptKey::new(found.file, source).hash;
+    let known = store::find_definition_by_name(&app.database, found.kind.as_db(), found.plugin_id).await?;
+    if known.is_some_and(|known| known.script_hash == hash && known.problem.is_empty()) {
         return Ok(Outcome::Unchanged);
     }
-    let at = app.clock.now();
-    match app.plugins.engine().inspect(kind, file, source).await {
-        Ok(inspected) => save(app, actor, at, known, &Found { kind, plugin_id, file, source, hash }, inspected).await,
+    if source.contains('\0') {
+        return mark_broken(app, found, "there is a NUL character, which can't be stored".to_owned()).await;
+    }
+    match app.plugins.engine().inspect(found.kind, found.file, source).await {
+        Ok(inspected) => save(app, actor, found, source, hash, inspected).await,
         Err(InspectError::Issues(issues)) => {
             let problem = issues.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-            mark_broken(app, at, known, &Found { kind, plugin_id, file, source, hash }, &problem).await?;
-            Ok(Outcome::Broken(problem))
+            mark_broken(app, found, problem).await
         }
         // A script that brings its worker down is broken; a worker that can't be started is our fault.
         Err(InspectError::Engine(
-            cause @ (CallError::Timeout(_) | CallError::Memory | CallError::Instructions | CallError::Crashed(_)),
-        )) => {
-            let problem = cause.to_string();
-            mark_broken(app, at, known, &Found { kind, plugin_id, file, source, hash }, &problem).await?;
-            Ok(Outcome::Broken(problem))
-        }
+            cause @ (CallError::Timeout(_)
+            | CallError::Memory { .. }
+            | CallError::Instructions { .. }
+            | CallError::Crashed(_)),
+        )) => mark_broken(app, found, cause.to_string()).await,
         Err(InspectError::Engine(cause)) => {
             Err(Error::internal("plugin.engine", "can't look at a plugin").caused_by(cause))
         }
     }
 }
 
-struct Found<'a> {
-    kind: Kind,
-    plugin_id: &'a str,
-    file: &'a str,
-    source: &'a str,
-    hash: String,
-}
-
 async fn save(
     app: &App,
     actor: &Actor,
-    at: Timestamp,
-    known: Option<Definition>,
     found: &Found<'_>,
+    source: &str,
+    hash: String,
     inspected: Inspected,
 ) -> Result<Outcome> {
-    // A definition that never had a usable script counts as new.
-    let known = known.filter(|known| !known.script_source.is_empty());
-    let newer = known.as_ref().is_none_or(|known| version(&inspected.version) > version(&known.version));
-    let mut definition = Definition {
-        id: known.as_ref().map_or_else(Id::generate, |known| known.id),
-        plugin_type: found.kind.as_db().to_owned(),
-        plugin_id: found.plugin_id.to_owned(),
-        file_name: found.file.to_owned(),
-        has_admin_page: inspected.has_admin_page,
-        version: inspected.version,
-        config_schema: store::json(inspected.config_schema),
-        script_source: found.source.to_owned(),
-        script_hash: found.hash.clone(),
-        problem: String::new(),
-        created_at: known.as_ref().map_or(at, |known| known.created_at),
-        updated_at: at,
-    };
+    let at = app.clock.now();
     let mut tx = app.database.begin().await?;
-    if let Some(known) = &known
-        && !newer
-    {
-        // The text changed without a newer version: the definition takes it, interfaces keep what they have.
-        definition.version.clone_from(&known.version);
-        definition.config_schema = known.config_schema.clone();
-        definition.has_admin_page = known.has_admin_page;
+    let known = found.hold(&mut tx, at).await?;
+    if known.script_hash == hash && known.problem.is_empty() {
+        return Ok(Outcome::Unchanged);
+    }
+    // A definition that never had a usable script counts as new.
+    let is_new = known.script_source.is_empty();
+    let newer = is_new || is_newer(&inspected.version, &known.version);
+    let mut definition = Definition {
+        file_name: found.file.to_owned(),
+        script_source: source.to_owned(),
+        script_hash: hash,
+        problem: String::new(),
+        updated_at: at,
+        ..known.clone()
+    };
+    // When the text changed without a newer version, the definition takes it, and interfaces keep what they have.
+    if newer {
+        definition.version = inspected.version;
+        definition.config_schema = store::json(inspected.config_schema);
+        definition.has_admin_page = inspected.has_admin_page;
     }
     store::save_definition(&mut tx, &definition).await?;
-    // Another server may have made the row first: its identifier counts.
-    if let Some(stored) =
-        store::find_definition_by_name(&mut tx, &definition.plugin_type, &definition.plugin_id).await?
-    {
-        definition.id = stored.id;
-    }
     store::adopt(&mut tx, &definition).await?;
     if newer {
-        store::cascade(&mut tx, at, &definition).await?;
-        let detail = json!({ "file": definition.file_name, "before": known.as_ref().map(|known| &known.version), "after": definition.version });
+        cascade(&mut tx, at, &definition).await?;
+        let before = (!is_new).then_some(&known.version);
+        let detail = json!({ "file": definition.file_name, "before": before, "after": definition.version });
         audit::record(
             &mut tx,
             at,
@@ -214,43 +184,67 @@ async fn save(
         .await?;
     }
     tx.commit().await?;
-    Ok(match (known.is_some(), newer) {
-        (false, _) => Outcome::Added,
-        (true, true) => Outcome::Updated,
-        (true, false) => Outcome::Unchanged,
+    Ok(match (is_new, newer) {
+        (true, _) => Outcome::Added,
+        (false, true) => Outcome::Updated,
+        (false, false) => Outcome::Unchanged,
     })
 }
 
-/// Notes why a file can't be used, beside the last version that could.
-async fn mark_broken(
-    app: &App,
-    at: Timestamp,
-    known: Option<Definition>,
-    found: &Found<'_>,
-    problem: &str,
-) -> Result<()> {
-    let definition = match known {
-        Some(known) => Definition { problem: problem.to_owned(), updated_at: at, ..known },
-        None => Definition {
-            id: Id::generate(),
-            plugin_type: found.kind.as_db().to_owned(),
-            plugin_id: found.plugin_id.to_owned(),
-            file_name: found.file.to_owned(),
-            has_admin_page: false,
-            version: "0.0.0".to_owned(),
-            config_schema: store::json(json!({ "type": "object", "properties": {} })),
-            script_source: String::new(),
-            script_hash: String::new(),
-            problem: problem.to_owned(),
-            created_at: at,
-            updated_at: at,
-        },
-    };
-    let mut tx = app.database.begin().await?;
-    store::save_definition(&mut tx, &definition).await?;
-    tx.commit().await
+/// Gives all interfaces of a definition its form, in which what was a secret stays one, and, unless somebody edited
+/// theirs, its script.
+async fn cascade(tx: &mut Tx, at: Timestamp, definition: &Definition) -> Result<()> {
+    for interface in store::of_definition(&mut *tx, definition.id).await? {
+        store::lock(tx, interface.id).await?;
+        let Some(interface) = store::find(&mut *tx, interface.id).await? else { continue };
+        let form = config::keep_secrecy(&interface.config_schema.0, &definition.config_schema.0, &interface.config.0);
+        let interface = Interface { config_schema: store::json(form), ..interface };
+        store::save_form(tx, at, &interface, definition).await?;
+    }
+    Ok(())
 }
 
-fn version(text: &str) -> Version {
-    Version::parse(text).unwrap_or(Version::new(0, 0, 0))
+/// Notes why a file can't be used, beside the last version that could.
+async fn mark_broken(app: &App, found: &Found<'_>, problem: String) -> Result<Outcome> {
+    let at = app.clock.now();
+    // The problem may quote the file, which may hold anything.
+    let problem = text::printable(&problem);
+    let mut tx = app.database.begin().await?;
+    let known = found.hold(&mut tx, at).await?;
+    if known.problem != problem {
+        let definition = Definition { problem: problem.clone(), updated_at: at, ..known };
+        store::save_definition(&mut tx, &definition).await?;
+        tx.commit().await?;
+    }
+    Ok(Outcome::Broken(problem))
+}
+
+/// By the precedence of semver, for which what stands behind a `+` does not count.
+fn is_newer(found: &str, known: &str) -> bool {
+    let version = |text: &str| Version::parse(text).unwrap_or(Version::new(0, 0, 0));
+    version(found).cmp_precedence(&version(known)).is_gt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_newer;
+
+    #[test]
+    fn versions_are_compared_by_semver() {
+        for (newer, older) in [
+            ("1.10.0", "1.9.9"),
+            ("1.0.0", "1.0.0-rc.1"),
+            ("1.0.0-rc.2", "1.0.0-rc.1"),
+            ("1.0.0-rc.11", "1.0.0-rc.2"),
+            ("1.0.0-rc.1", "1.0.0-beta.9"),
+            ("1.0.0-alpha.beta", "1.0.0-alpha.1"),
+            ("0.0.1", "0.0.0"),
+            ("0.0.1", "nonsense"),
+        ] {
+            assert!(is_newer(newer, older), "{newer} {older}");
+            assert!(!is_newer(older, newer), "{older} {newer}");
+            assert!(!is_newer(newer, newer), "{newer}");
+        }
+        assert!(!is_newer("1.0.0+two", "1.0.0+one"), "build metadata has no precedence");
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Kind,
+    Kind, config,
     engine::{CallError, InspectError, Inspected, Issue, ScriptKey},
     model::Interface,
     operations::{find, record},
@@ -90,11 +90,12 @@ pub async fn update_source(app: &App, actor: &Actor, id: Id, source: &str, expec
         None => None,
     };
     let hash = ScriptKey::new(name.as_str(), source).hash;
+    let form = config::keep_secrecy(&before.config_schema.0, &inspected.config_schema, &before.config.0);
     let interface = Interface {
         script_edited: definition.is_none_or(|definition| definition.script_hash != hash),
         script_hash: hash,
         script_source: source.to_owned(),
-        config_schema: store::json(inspected.config_schema),
+        config_schema: store::json(form),
         has_admin_page: inspected.has_admin_page,
         updated_at: app.clock.now(),
         ..before.clone()
@@ -135,7 +136,10 @@ async fn inspect(app: &App, kind: Kind, name: &str, source: &str) -> Result<Resu
         Err(InspectError::Issues(issues)) => Ok(Err(issues.into_iter().take(ISSUES_MAX).map(shown).collect())),
         // A script that brings its worker down is broken; a worker that can't be started is our fault.
         Err(InspectError::Engine(
-            cause @ (CallError::Timeout(_) | CallError::Memory | CallError::Instructions | CallError::Crashed(_)),
+            cause @ (CallError::Timeout(_)
+            | CallError::Memory { .. }
+            | CallError::Instructions { .. }
+            | CallError::Crashed(_)),
         )) => Ok(Err(vec![Issue::whole_file(cause.to_string())])),
         Err(InspectError::Engine(cause)) => {
             Err(Error::unavailable("plugin.unavailable", "no script can be checked now").caused_by(cause))

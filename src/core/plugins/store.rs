@@ -44,6 +44,29 @@ pub(super) async fn find_definition_by_name(
         .await
 }
 
+/// Makes a definition's row where there is none, and keeps others from changing it until the transaction ends.
+pub(super) async fn lock_definition(tx: &mut Tx, new: &Definition) -> Result<()> {
+    tx.q("INSERT INTO plugins (id, plugin_type, plugin_id, file_name, has_admin_page, version, config_schema, script_source, script_hash, \
+          problem, created_at, updated_at) VALUES ($1, $2, $3, $4, FALSE, $5, $6, '', '', '', $7, $7) \
+          ON CONFLICT (plugin_type, plugin_id) DO NOTHING")
+        .bind(new.id)
+        .bind(new.plugin_type.clone())
+        .bind(new.plugin_id.clone())
+        .bind(new.file_name.clone())
+        .bind(new.version.clone())
+        .bind(new.config_schema.clone())
+        .bind(new.created_at)
+        .execute()
+        .await?;
+    tx.q_for_update("SELECT id FROM plugins WHERE plugin_type = $1 AND plugin_id = $2")
+        .bind(new.plugin_type.clone())
+        .bind(new.plugin_id.clone())
+        .lock()
+        .scalar::<Id>()
+        .await
+        .map(|_| ())
+}
+
 /// Writes a definition, new or changed.
 pub(super) async fn save_definition(tx: &mut Tx, definition: &Definition) -> Result<()> {
     tx.q("INSERT INTO plugins (id, plugin_type, plugin_id, file_name, has_admin_page, version, config_schema, script_source, script_hash, \
@@ -67,20 +90,36 @@ pub(super) async fn save_definition(tx: &mut Tx, definition: &Definition) -> Res
         .await
 }
 
-/// Gives all interfaces of a definition its form and, unless somebody edited theirs, its script.
-pub(super) async fn cascade(tx: &mut Tx, at: Timestamp, definition: &Definition) -> Result<u64> {
-    tx.q("UPDATE plugin_interfaces SET config_schema = $2, updated_at = $3 WHERE plugin_def_id = $1")
-        .bind(definition.id)
-        .bind(definition.config_schema.clone())
+/// The interfaces of a definition.
+pub(super) async fn of_definition(source: impl Source<'_>, definition: Id) -> Result<Vec<Interface>> {
+    source
+        .q(INTERFACE)
+        .push_bind(" AND interface.plugin_def_id = ", definition)
+        .push(" ORDER BY interface.id")
+        .all()
+        .await
+}
+
+/// Writes an interface's form and, unless somebody edited it, its script.
+pub(super) async fn save_form(
+    tx: &mut Tx,
+    at: Timestamp,
+    interface: &Interface,
+    definition: &Definition,
+) -> Result<()> {
+    tx.q("UPDATE plugin_interfaces SET config_schema = $2, updated_at = $3 WHERE id = $1")
+        .bind(interface.id)
+        .bind(interface.config_schema.clone())
         .bind(at)
-        .execute()
+        .execute_one()
         .await?;
-    tx.q("UPDATE plugin_interfaces SET script_source = $2, script_hash = $3 WHERE plugin_def_id = $1 AND script_edited = FALSE")
-        .bind(definition.id)
+    tx.q("UPDATE plugin_interfaces SET script_source = $2, script_hash = $3 WHERE id = $1 AND script_edited = FALSE")
+        .bind(interface.id)
         .bind(definition.script_source.clone())
         .bind(definition.script_hash.clone())
         .execute()
         .await
+        .map(|_| ())
 }
 
 /// Ties interfaces that were made before their definition was known to it.
@@ -155,14 +194,15 @@ pub(super) async fn insert(tx: &mut Tx, interface: &Interface) -> Result<()> {
         .await
 }
 
-/// Writes an interface's name, settings and whether it may be used.
+/// Writes an interface's name, settings with their form, and whether it may be used.
 pub(super) async fn save(tx: &mut Tx, at: Timestamp, interface: &Interface) -> Result<()> {
-    tx.q("UPDATE plugin_interfaces SET display_name = $2, config = $3, enabled = $4, updated_at = $5 WHERE id = $1")
+    tx.q("UPDATE plugin_interfaces SET display_name = $2, config = $3, enabled = $4, updated_at = $5, config_schema = $6 WHERE id = $1")
         .bind(interface.id)
         .bind(interface.display_name.clone())
         .bind(interface.config.clone())
         .bind(interface.enabled)
         .bind(at)
+        .bind(interface.config_schema.clone())
         .execute_one()
         .await
 }
@@ -208,6 +248,30 @@ struct Use {
 pub(super) async fn delete(tx: &mut Tx, interface: Id) -> Result<()> {
     tx.q("DELETE FROM plugin_state WHERE interface_id = $1").bind(interface).execute().await?;
     tx.q("DELETE FROM plugin_interfaces WHERE id = $1").bind(interface).execute_one().await
+}
+
+/// The enabled interfaces that are due for a check, the oldest first.
+pub(super) async fn health_due(source: impl Source<'_>, now: Timestamp, limit: i64) -> Result<Vec<Id>> {
+    source
+        .q("SELECT id FROM plugin_interfaces WHERE enabled = TRUE AND (health_due_at IS NULL OR health_due_at <= $1) \
+            ORDER BY COALESCE(health_due_at, created_at), id LIMIT $2")
+        .bind(now)
+        .bind(limit)
+        .scalars()
+        .await
+}
+
+/// Moves the next check of an interface; `false` when it is not due, or not any more.
+pub(super) async fn claim_health(tx: &mut Tx, interface: Id, now: Timestamp, next: Timestamp) -> Result<bool> {
+    let moved = tx
+        .q("UPDATE plugin_interfaces SET health_due_at = $3 \
+            WHERE id = $1 AND enabled = TRUE AND (health_due_at IS NULL OR health_due_at <= $2)")
+        .bind(interface)
+        .bind(now)
+        .bind(next)
+        .execute()
+        .await?;
+    Ok(moved == 1)
 }
 
 /// Writes what a check said.

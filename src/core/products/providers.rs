@@ -1,7 +1,6 @@
 //! Where servers can be bought: the providers and what can be chosen with each.
 
 use futures::future::join_all;
-use serde_json::json;
 
 use super::spec::Template;
 use crate::core::{
@@ -39,7 +38,7 @@ pub async fn providers(app: &App, actor: &Actor) -> Result<Vec<Provider>> {
 }
 
 async fn ask(app: &App, interface: Interface) -> Provider {
-    let answer = app.plugins.call_json(&interface, "spec_template", json!({})).await.and_then(Template::read);
+    let answer = app.plugins.call_json_remembered(&interface, "spec_template").await.and_then(Template::read);
     let template = answer
         .inspect_err(|error| tracing::warn!(interface = %interface.id, %error, "a provider gave no spec template"))
         .ok();

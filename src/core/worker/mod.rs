@@ -1,5 +1,5 @@
 //! The worker: takes events from the outbox and acts on them, several at once, and looks for new plugins now and then,
-//! seals the operation log, forgets answers, sessions, tokens and codes that expired, and notices invoices that were not
+//! asks interfaces for their health, seals the operation log, forgets answers, sessions, tokens and codes that expired, and notices invoices that were not
 //! paid in time. Above all slices; nothing imports it but the server.
 //!
 //! It is rung when this process leaves an event, and looks by itself every second for those of other processes (the
@@ -7,6 +7,7 @@
 
 mod end;
 mod handle;
+mod health;
 mod overdue;
 mod pending;
 mod power;
@@ -50,6 +51,7 @@ pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
         let sealer = tokio::spawn(seal::seal_now_and_then(app.clone(), shutdown.clone()));
         let purger = tokio::spawn(purge::purge_now_and_then(app.clone(), shutdown.clone()));
         let overdue = tokio::spawn(overdue::look_now_and_then(app.clone(), shutdown.clone()));
+        let health = tokio::spawn(health::check_now_and_then(app.clone(), shutdown.clone()));
         let worker = Id::generate();
         if !app.database.is_postgres()
             && let Err(error) = release_claims(&app).await
@@ -78,6 +80,7 @@ pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
             overdue_abort.abort();
         }
         scanner.abort();
+        health.abort();
         sealer.abort();
         purger.abort();
     })

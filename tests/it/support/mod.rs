@@ -4,6 +4,7 @@ pub(crate) mod cli;
 pub(crate) mod database;
 pub(crate) mod dump;
 pub(crate) mod dynamic;
+pub(crate) mod engine;
 pub(crate) mod everybody;
 pub(crate) mod gateway;
 pub(crate) mod login;

@@ -80,6 +80,24 @@ impl fmt::Display for Issue {
     }
 }
 
+/// Where in the author's text a call stopped; line 0 means that nobody knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1, in characters.
+    pub column: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => Ok(()),
+            line => write!(f, " at {line}:{}", self.column),
+        }
+    }
+}
+
 /// Why a call of a plugin function gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum CallError {
@@ -102,20 +120,43 @@ pub enum CallError {
     /// The call lasted longer than [`Limits::wall`](super::Limits).
     #[error("the plugin did not finish within {0:?} and was stopped; look for an endless loop or a slow remote host")]
     Timeout(Duration),
-    /// All workers stayed busy for as long as a call may last, so this one never began.
-    #[error("no plugin worker became free within {0:?}; raise the number of plugin workers or find the slow plugin")]
-    Busy(Duration),
+    /// No worker became free for as long as a call may last, or too many calls wait already; this one never began.
+    #[error("{0}")]
+    Busy(String),
     /// The script needed more memory than [`Limits::memory_bytes`](super::Limits).
-    #[error("the plugin needs more memory than it may use; keep less data in variables")]
-    Memory,
+    #[error(
+        "the plugin stopped{place}: it needs more than the {bytes} bytes of memory that a call may use; keep less in variables"
+    )]
+    Memory {
+        /// The limit.
+        bytes: usize,
+        /// Where it was reached.
+        place: Place,
+    },
     /// The script ran more instructions than [`Limits::instructions`](super::Limits).
-    #[error("the plugin ran more instructions than it may in one call; look for an endless loop")]
-    Instructions,
+    #[error(
+        "the plugin stopped{place}: it ran more than the {count} instructions that a call may; look for an endless loop"
+    )]
+    Instructions {
+        /// The limit.
+        count: usize,
+        /// Where it was reached.
+        place: Place,
+    },
     /// The script called the host more often than [`Limits::host_calls`](super::Limits).
-    #[error("the plugin called host functions more often than it may in one call; look for a loop around a request")]
-    HostCalls,
+    #[error(
+        "the plugin stopped{place}: it called host functions more than the {count} times that a call may; look for a loop around a request"
+    )]
+    HostCalls {
+        /// The limit.
+        count: u32,
+        /// Where it was reached.
+        place: Place,
+    },
     /// The worker process ended in the middle of the call.
-    #[error("the plugin worker stopped: {0}")]
+    #[error(
+        "the plugin brought its worker process down ({0}); look for a value that contains itself, and for deep recursion"
+    )]
     Crashed(String),
     /// No worker could be had; the script is not at fault and did not begin.
     #[error("no plugin worker can be started: {0}")]

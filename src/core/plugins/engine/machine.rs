@@ -17,7 +17,7 @@ use rune::{Context, Unit};
 use super::advice;
 use super::compile;
 use super::contract::{self, Function};
-use super::error::{CallError, Issue, Returned};
+use super::error::{CallError, Issue, Place, Returned};
 use super::kind::Kind;
 use super::limits::Limits;
 use super::natives::{self, Bridge, Outside, Shared};
@@ -176,10 +176,12 @@ impl Machine {
         let body = || self.execute(program, &entry, argument);
         let result = budget::with(self.limits.instructions, limit::with(self.limits.memory_bytes, body)).call();
         let calls_exceeded = natives::lock(&self.bridge).calls_exceeded;
-        if calls_exceeded {
-            return Err(CallError::HostCalls);
+        match (result, host_calls) {
+            (Err(CallError::Script { line, column, .. }), Some(count)) if calls_exceeded => {
+                Err(CallError::HostCalls { count, place: Place { line, column } })
+            }
+            (result, _) => result,
         }
-        result
     }
 
     fn execute(&self, program: &Program, entry: &str, argument: &str) -> Result<Returned, CallError> {
@@ -198,7 +200,7 @@ impl Machine {
         };
         match outcome {
             Some(Ok(value)) => values::to_returned(&value).map_err(CallError::BadReturn),
-            Some(Err(error)) => Err(explain(program, &error)),
+            Some(Err(error)) => Err(self.explain(program, &error)),
             None => Err(CallError::Script {
                 message: "it awaits something that never finishes".to_owned(),
                 line: 0,
@@ -206,35 +208,36 @@ impl Machine {
             }),
         }
     }
-}
 
-/// Rune keeps its error kinds to itself, so the limits are recognised by their text; tests hold them to it.
-fn explain(program: &Program, error: &VmError) -> CallError {
-    let text = error.to_string();
-    if text == "Halted for unexpected reason `limited`" {
-        return CallError::Instructions;
+    /// Rune keeps its error kinds to itself, so the limits are recognised by their text; tests hold them to it.
+    fn explain(&self, program: &Program, error: &VmError) -> CallError {
+        let text = error.to_string();
+        let (line, column, snippet) = place(program, error).unwrap_or((0, 0, String::new()));
+        let place = Place { line, column };
+        if text == "Halted for unexpected reason `limited`" {
+            return CallError::Instructions { count: self.limits.instructions, place };
+        }
+        if text.starts_with(compile::ALLOCATION_FAILED) {
+            return CallError::Memory { bytes: self.limits.memory_bytes, place };
+        }
+        let text = text.strip_prefix("Panicked: ").unwrap_or(&text);
+        let mut message = match text.strip_prefix("Missing instance function `") {
+            // Rune names the function by a hash only; the quoted source names it for the author.
+            Some(rest) => match rest.split_once("` for ") {
+                Some((_, of)) => format!("there is no such method on {of}"),
+                None => "there is no such method".to_owned(),
+            },
+            None => text.to_owned(),
+        };
+        let help = advice::of_failure(&error.to_string(), &snippet);
+        if !snippet.is_empty() {
+            message = format!("{message}, in `{snippet}`");
+        }
+        if let Some(help) = help {
+            message = format!("{message}; {help}");
+        }
+        CallError::Script { message, line, column }
     }
-    if text.starts_with(compile::ALLOCATION_FAILED) {
-        return CallError::Memory;
-    }
-    let (line, column, snippet) = place(program, error).unwrap_or((0, 0, String::new()));
-    let text = text.strip_prefix("Panicked: ").unwrap_or(&text);
-    let mut message = match text.strip_prefix("Missing instance function `") {
-        // Rune names the function by a hash only; the quoted source names it for the author.
-        Some(rest) => match rest.split_once("` for ") {
-            Some((_, of)) => format!("there is no such method on {of}"),
-            None => "there is no such method".to_owned(),
-        },
-        None => text.to_owned(),
-    };
-    let help = advice::of_failure(&error.to_string(), &snippet);
-    if !snippet.is_empty() {
-        message = format!("{message}, in `{snippet}`");
-    }
-    if let Some(help) = help {
-        message = format!("{message}; {help}");
-    }
-    CallError::Script { message, line, column }
 }
 
 /// Where in the author's text an error happened, with the start of the code there.

@@ -4,7 +4,10 @@
 //! budget, and deep recursion in native code ends the process. So the server keeps a pool of workers, talks to them over
 //! pipes, and kills one that is late or sees it die, without harm to itself.
 //!
-//! How a call goes: [`Engine::call`] (`pool`) takes an idle worker or starts one (`process`) and sends it a frame
+//! Beside the engine's own limits, the operating system holds each worker to some (`confine`), and no interface gets more
+//! than its share of the workers (`queue`).
+//!
+//! How a call goes: [`Engine::call`] (`pool`) waits for its turn, takes an idle worker or starts one (`process`) and sends it a frame
 //! (`protocol`). The worker (`worker`) holds compiled scripts; it answers "unknown" the first time, is sent the source,
 //! translates the documented dialect (`prepass`, `lexer`), checks the contract (`contract`, `kind`), compiles
 //! (`compile`) and calls the function (`machine`). Host functions (`natives`) that are pure run in the worker (`pure`,
@@ -16,6 +19,7 @@
 
 mod advice;
 mod compile;
+mod confine;
 mod contract;
 mod error;
 mod examine;
@@ -25,6 +29,7 @@ mod kind;
 mod lexer;
 mod limits;
 mod lint;
+mod local;
 mod machine;
 mod natives;
 mod pause;
@@ -33,6 +38,7 @@ mod prepass;
 mod process;
 mod protocol;
 mod pure;
+mod queue;
 mod schema;
 mod script;
 mod signatures;
@@ -43,13 +49,14 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use error::{CallError, ERROR_PREFIX, InspectError, Issue, Returned};
+pub use error::{CallError, ERROR_PREFIX, InspectError, Issue, Place, Returned};
 pub use host::{Host, HostFunction, HostFuture, Scope};
 pub use kind::{Kind, OPTIONAL_FUNCTIONS};
 pub use limits::{
     FRAME_BYTES_DEFAULT, HOST_CALLS_DEFAULT, INSTRUCTIONS_DEFAULT, Limits, MEMORY_BYTES_DEFAULT, SOURCE_BYTES_DEFAULT,
     WALL_DEFAULT,
 };
+pub use local::Local;
 pub use pool::{Engine, EngineConfig, WORKER_IDLE, WORKERS_MAX_DEFAULT};
 pub use script::{Examined, FunctionSeen, Inspected, ScriptKey};
 pub use worker::run as run_worker;

@@ -22,6 +22,9 @@ const MODULE: &str = "rustbill_host";
 /// Most log lines of one call; more are dropped, so that a loop cannot fill the server's log.
 const LOG_LINES_MAX: u32 = 200;
 
+/// Longest text that hashes and encodings take, in bytes; what they make is not counted as the script's memory.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+
 /// Longest log line, in characters.
 const LOG_CHARACTERS_MAX: usize = 4_000;
 
@@ -78,6 +81,10 @@ impl Bridge {
         self.log_lines_left = left;
         let text: String = text.chars().take(LOG_CHARACTERS_MAX).collect();
         self.outside.log(level, &text);
+        if left == 0 {
+            self.outside
+                .log("warn", &format!("a call may log {LOG_LINES_MAX} lines; what it logs from here on is dropped"));
+        }
     }
 }
 
@@ -230,7 +237,14 @@ fn text(module: &mut Module) -> Result<(), ContextError> {
         ("base64_encode", pure::base64_encode),
     ];
     for (name, function) in simple {
-        module.function(name, move |text: &str| to_rune(&function(text))).build()?;
+        module
+            .function(name, move |text: &str| match text.len() {
+                0..=TEXT_BYTES_MAX => to_rune(&function(text)),
+                length => {
+                    VmResult::panic(format!("`{name}` was given {length} bytes, at most {TEXT_BYTES_MAX} are allowed"))
+                }
+            })
+            .build()?;
     }
     // What an author wants to say is the text of the failure, as it is.
     module.function("fail", |message: &str| -> VmResult<()> { VmResult::panic(message.to_owned()) }).build()?;

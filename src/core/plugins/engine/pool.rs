@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
 
 use super::error::{CallError, InspectError, Returned};
 use super::host::{Host, Scope};
@@ -15,10 +15,14 @@ use super::kind::Kind;
 use super::limits::Limits;
 use super::process::{Process, unexpected};
 use super::protocol::{FromWorker, ToWorker};
+use super::queue::Queue;
 use super::script::{Examined, Inspected, ScriptKey};
 
 /// How many workers may run at once, unless configured.
 pub const WORKERS_MAX_DEFAULT: usize = 8;
+
+/// The most workers that can be configured.
+const WORKERS_MOST: usize = 1_024;
 
 /// How long a worker may idle before it is ended.
 pub const WORKER_IDLE: Duration = Duration::from_mins(1);
@@ -61,7 +65,7 @@ pub struct Engine {
 struct Pool {
     config: EngineConfig,
     host: Arc<dyn Host>,
-    permits: Semaphore,
+    queue: Queue,
     state: Mutex<State>,
     /// Whether a task waits for idle workers to grow old.
     reaping: AtomicBool,
@@ -81,9 +85,9 @@ impl Engine {
     /// Makes an engine. No worker starts before the first call.
     #[must_use]
     pub fn start(mut config: EngineConfig, host: Arc<dyn Host>) -> Self {
-        config.workers_max = config.workers_max.clamp(1, Semaphore::MAX_PERMITS);
+        config.workers_max = config.workers_max.clamp(1, WORKERS_MOST);
         let pool = Pool {
-            permits: Semaphore::new(config.workers_max),
+            queue: Queue::new(config.workers_max, config.limits.wall),
             state: Mutex::default(),
             reaping: AtomicBool::new(false),
             config,
@@ -106,7 +110,7 @@ impl Engine {
         let frame = ToWorker::Inspect { kind, name: name.to_owned(), source: source.to_owned() };
         let result = self
             .pool
-            .with_worker(async |worker| {
+            .with_worker(Uuid::nil(), async |worker| {
                 worker.send(&frame).await?;
                 match worker.receive().await? {
                     FromWorker::Inspected { result } => Ok(result),
@@ -165,7 +169,7 @@ impl Engine {
         };
         let host = &*self.pool.host;
         self.pool
-            .with_worker(async |worker| {
+            .with_worker(scope.interface_id, async |worker| {
                 if let Some(returned) = worker.call(&call, host, &scope).await? {
                     return Ok(returned);
                 }
@@ -197,12 +201,7 @@ impl Engine {
 
     /// Waits for the running calls, ends all workers and refuses further calls.
     pub async fn shutdown(&self) {
-        let all = u32::try_from(self.pool.config.workers_max).unwrap_or(u32::MAX);
-        // Every call holds a permit, so all of them together mean that none runs.
-        let wait = self.pool.config.limits.wall;
-        let permits = timeout(wait, self.pool.permits.acquire_many(all)).await;
-        self.pool.permits.close();
-        drop(permits);
+        self.pool.queue.close().await;
         let idle = std::mem::take(&mut self.pool.state().idle);
         for worker in idle {
             worker.end().await;
@@ -221,13 +220,14 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lends a worker to `work` until the deadline. A worker that fails or is late is replaced, not reused.
+    /// Lends a worker to `work` until the deadline, which counts from when it begins and not from when it began to wait. A worker that fails or is late is replaced, not reused.
     async fn with_worker<T>(
         self: &Arc<Self>,
+        interface: Uuid,
         work: impl AsyncFnOnce(&mut Process) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
         let wall = self.config.limits.wall;
-        let _permit = self.permit().await?;
+        let _turn = self.queue.turn(interface).await?;
         let deadline = Instant::now() + wall;
         let mut worker = self.take().await?;
         let outcome = tokio::time::timeout_at(deadline, async {
@@ -240,7 +240,8 @@ impl Pool {
                 worker.kill().await;
                 Err(CallError::Timeout(wall))
             }
-            Ok(Err(error @ CallError::Crashed(_))) => {
+            // One that filled its memory may be left with a large stack and heap.
+            Ok(Err(error @ (CallError::Crashed(_) | CallError::Memory { .. }))) => {
                 worker.kill().await;
                 Err(error)
             }
@@ -248,15 +249,6 @@ impl Pool {
                 self.put_back(worker);
                 result
             }
-        }
-    }
-
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, CallError> {
-        let wall = self.config.limits.wall;
-        match timeout(wall, self.permits.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) => Err(CallError::Unavailable("the plugin engine is shutting down".to_owned())),
-            Err(_) => Err(CallError::Busy(wall)),
         }
     }
 

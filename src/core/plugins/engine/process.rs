@@ -1,10 +1,12 @@
 //! One worker process as the server sees it.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
+use futures::FutureExt as _;
+use tokio::io::{AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, timeout};
 
@@ -23,7 +25,8 @@ const LAST_WORDS_MAX: u64 = 600;
 pub(super) struct Process {
     child: Child,
     to: ChildStdin,
-    from: ChildStdout,
+    /// Buffered, so that the length of a frame and its body are one read.
+    from: BufReader<ChildStdout>,
     stderr: ChildStderr,
     limits: Limits,
     /// The number of the last eviction that the worker was told of.
@@ -53,6 +56,7 @@ impl Process {
         let (Some(to), Some(from), Some(stderr)) = pipes else {
             return Err(failed("it has no pipes"));
         };
+        let from = BufReader::new(from);
         let mut process = Self { child, to, from, stderr, limits, evictions_seen: 0, idle_since: Instant::now() };
         process.send(&ToWorker::Start { limits }).await?;
         Ok(process)
@@ -93,11 +97,10 @@ impl Process {
                 FromWorker::Unknown => return Ok(None),
                 FromWorker::Log { level, text } => {
                     // The result of a log line is of no use to anybody.
-                    let _ = host.call(scope, HostFunction::Log, vec![level, text]).await;
+                    let _ = ask(host, scope, HostFunction::Log, vec![level, text]).await;
                 }
                 FromWorker::Host { function, arguments } => {
-                    let result = host.call(scope, function, arguments).await;
-                    self.answer(result).await?;
+                    self.answer(ask(host, scope, function, arguments).await).await?;
                 }
                 FromWorker::Inspected { .. } | FromWorker::Examined { .. } | FromWorker::Loaded { .. } => {
                     return Err(unexpected());
@@ -139,7 +142,7 @@ impl Process {
     /// Why the pipe broke: the exit status and the last words of the process.
     async fn post_mortem(&mut self, error: &std::io::Error) -> CallError {
         let Ok(Ok(status)) = timeout(EXIT_WAIT, self.child.wait()).await else {
-            return CallError::Crashed(error.to_string());
+            return CallError::Crashed(format!("what it wrote makes no sense: {error}"));
         };
         let mut words = Vec::new();
         let mut stderr = (&mut self.stderr).take(LAST_WORDS_MAX);
@@ -149,6 +152,15 @@ impl Process {
         let separator = if words.is_empty() { "" } else { ": " };
         CallError::Crashed(format!("{status}{separator}{}", words.join(" ")))
     }
+}
+
+/// Runs a host function. One that panics is a fault of ours, which ends the script's call and nothing else.
+async fn ask(host: &dyn Host, scope: &Scope, function: HostFunction, arguments: Vec<String>) -> Result<String, String> {
+    let outcome = AssertUnwindSafe(host.call(scope, function, arguments)).catch_unwind().await;
+    outcome.unwrap_or_else(|_| {
+        tracing::error!(?function, plugin = scope.plugin, "a host function panicked");
+        Err("the host function failed inside the server; its log says more".to_owned())
+    })
 }
 
 /// The worker broke the protocol.

@@ -13,6 +13,25 @@ const DEPTH_MAX: usize = 64;
 /// How many values, counting every element and field, one conversion may visit.
 const NODES_MAX: usize = 100_000;
 
+/// How many bytes of text one conversion may copy. Inside Rune a hundred thousand elements can share one long text;
+/// outside each is a copy, which no counter of Rune's sees.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+
+/// What a conversion may still use.
+struct Room {
+    nodes: usize,
+    text_bytes: usize,
+}
+
+impl Room {
+    fn text(&mut self, text: &str) -> Result<String, String> {
+        let left = self.text_bytes.checked_sub(text.len());
+        self.text_bytes =
+            left.ok_or_else(|| format!("its texts have more than {TEXT_BYTES_MAX} bytes; return less"))?;
+        Ok(text.to_owned())
+    }
+}
+
 /// Converts what a function returned. A `Result` is understood at the top only; `Some(x)` is `x`, `None` is null.
 pub(super) fn to_returned(value: &Value) -> Result<Returned, String> {
     if let Ok(result) = value.borrow_ref::<Result<Value, Value>>() {
@@ -26,14 +45,12 @@ pub(super) fn to_returned(value: &Value) -> Result<Returned, String> {
 
 /// Converts a value that holds no `Result`.
 pub(super) fn to_json(value: &Value) -> Result<Json, String> {
-    convert(value, DEPTH_MAX, &mut 0)
+    convert(value, DEPTH_MAX, &mut Room { nodes: NODES_MAX, text_bytes: TEXT_BYTES_MAX })
 }
 
-fn convert(value: &Value, depth: usize, nodes: &mut usize) -> Result<Json, String> {
-    *nodes += 1;
-    if *nodes > NODES_MAX {
-        return Err(format!("it has more than {NODES_MAX} elements; return less"));
-    }
+fn convert(value: &Value, depth: usize, room: &mut Room) -> Result<Json, String> {
+    let left = room.nodes.checked_sub(1);
+    room.nodes = left.ok_or_else(|| format!("it has more than {NODES_MAX} elements; return less"))?;
     let Some(depth) = depth.checked_sub(1) else {
         return Err(format!("it nests more than {DEPTH_MAX} levels deep or contains itself; flatten it"));
     };
@@ -41,7 +58,7 @@ fn convert(value: &Value, depth: usize, nodes: &mut usize) -> Result<Json, Strin
     match value.type_hash() {
         RuneString::HASH => {
             let text = value.borrow_string_ref().map_err(broken)?;
-            Ok(Json::String((*text).to_owned()))
+            room.text(&text).map(Json::String)
         }
         bool::HASH => rune::from_value::<bool>(value.clone()).map(Json::Bool).map_err(broken),
         i64::HASH => value.as_integer::<i64>().map(Json::from).map_err(broken),
@@ -58,23 +75,23 @@ fn convert(value: &Value, depth: usize, nodes: &mut usize) -> Result<Json, Strin
         Option::<Value>::HASH => {
             let option = value.borrow_ref::<Option<Value>>().map_err(broken)?;
             match &*option {
-                Some(inner) => convert(inner, depth, nodes),
+                Some(inner) => convert(inner, depth, room),
                 None => Ok(Json::Null),
             }
         }
         RuneVec::HASH => {
             let list = value.borrow_ref::<RuneVec>().map_err(broken)?;
-            list.iter().map(|item| convert(item, depth, nodes)).collect()
+            list.iter().map(|item| convert(item, depth, room)).collect()
         }
         Object::HASH => {
             let object = value.borrow_ref::<Object>().map_err(broken)?;
-            let fields = object.iter().map(|(key, item)| Ok((key.as_str().to_owned(), convert(item, depth, nodes)?)));
+            let fields = object.iter().map(|(key, item)| Ok((room.text(key.as_str())?, convert(item, depth, room)?)));
             fields.collect::<Result<Map<_, _>, String>>().map(Json::Object)
         }
         _ if value.into_unit().is_ok() => Ok(Json::Null),
         OwnedTuple::HASH => {
             let tuple = value.borrow_ref::<OwnedTuple>().map_err(broken)?;
-            tuple.iter().map(|item| convert(item, depth, nodes)).collect()
+            tuple.iter().map(|item| convert(item, depth, room)).collect()
         }
         Future::HASH => Err("it is a future: an async function was called without `.await`".to_owned()),
         Result::<Value, Value>::HASH => {

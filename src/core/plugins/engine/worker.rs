@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
+use super::confine;
 use super::error::CallError;
 use super::examine;
 use super::host::HostFunction;
@@ -40,6 +41,9 @@ enum Progress {
 /// Runs the worker until the server closes its standard input, and returns the exit code of the process.
 #[must_use]
 pub fn run() -> i32 {
+    if !confine::process() {
+        return EXIT_SETUP;
+    }
     let (progress, watch) = mpsc::channel();
     let spawned = thread::Builder::new().name("plugin".to_owned()).stack_size(STACK_BYTES).spawn(move || {
         let code = serve(&progress);
@@ -79,6 +83,7 @@ fn serve(progress: &Sender<Progress>) -> i32 {
             Ok(None) => return EXIT_DONE,
             Err(_) => return EXIT_PIPE,
         };
+        confine::allow_cpu(limits.wall + WATCH_GRACE);
         let _ = progress.send(Progress::Begin(limits.wall + WATCH_GRACE));
         let answer = answer(&mut machine, frame);
         let _ = progress.send(Progress::End);

@@ -1,0 +1,121 @@
+//! Whether interfaces are well: asked by the worker from time to time, and by administrators at any time.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures::{StreamExt as _, stream};
+use serde_json::{Value, json};
+
+use super::{
+    host::UNAVAILABLE,
+    model::{Health, Interface},
+    operations::find,
+    store,
+};
+use crate::core::{
+    actor::{Actor, Permission},
+    app::App,
+    error::Result,
+    id::Id,
+    time::Timestamp,
+};
+
+/// How often an enabled interface is asked.
+pub const PERIOD: TimeDelta = TimeDelta::minutes(5);
+/// By how much later than [`PERIOD`] it may be, in seconds, so that not all are asked at once.
+const SPREAD_SECONDS: u128 = 60;
+/// Interfaces that are asked at once. Scripts that take payments need workers too.
+const AT_ONCE: usize = 2;
+/// Interfaces that are asked in one turn.
+const TURN_MAX: i64 = 100;
+/// The longest that an answer may take.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Asks an interface whether it is well, and keeps the answer. For administrators.
+///
+/// # Errors
+/// NotFound. That it is not well is no error but the answer.
+pub async fn check_health(app: &App, actor: &Actor, id: Id) -> Result<Health> {
+    actor.require(Permission::Admin)?;
+    let interface = find(&app.database, id).await?;
+    let (health, _) = ask(app, &interface).await;
+    keep(app, &interface, &health).await?;
+    Ok(health)
+}
+
+/// Asks every enabled interface that is due, and keeps the answers; says how many were asked. Several servers may do it at
+/// the same time: each interface is asked by one of them. For the worker.
+///
+/// # Errors
+/// PermissionDenied for others; when the database can't be used.
+pub async fn check_due(app: &App, actor: &Actor) -> Result<usize> {
+    actor.require(Permission::Admin)?;
+    let due = store::health_due(&app.database, app.clock.now(), TURN_MAX).await?;
+    let asked = stream::iter(due).map(|id| check_if_due(app, id)).buffer_unordered(AT_ONCE);
+    let outcomes: Vec<Result<bool>> = asked.collect().await;
+    let mut count = 0;
+    for outcome in outcomes {
+        count += usize::from(outcome?);
+    }
+    Ok(count)
+}
+
+/// Asks one interface, unless somebody else does.
+async fn check_if_due(app: &App, id: Id) -> Result<bool> {
+    let at = app.clock.now();
+    let mut tx = app.database.begin().await?;
+    let is_ours = store::claim_health(&mut tx, id, at, next_turn(at)).await?;
+    tx.commit().await?;
+    if !is_ours {
+        return Ok(false);
+    }
+    let Some(interface) = store::find(&app.database, id).await? else { return Ok(false) };
+    let (health, began) = ask(app, &interface).await;
+    if began {
+        keep(app, &interface, &health).await?;
+    } else {
+        tracing::warn!(interface = %id, error = health.error, "a plugin interface could not be asked for its health");
+    }
+    Ok(true)
+}
+
+fn next_turn(at: Timestamp) -> Timestamp {
+    let seconds = Id::generate().uuid().as_u128() % SPREAD_SECONDS;
+    at.plus(PERIOD + TimeDelta::seconds(i64::try_from(seconds).unwrap_or(0)))
+}
+
+/// What the interface says, and whether it was asked at all: that no script can be run here is no fault of it.
+async fn ask(app: &App, interface: &Interface) -> (Health, bool) {
+    let answer = app.plugins.call_json(interface, "health_check", json!({}));
+    let failed = Some("the health check failed".to_owned());
+    let mut began = true;
+    let error = match tokio::time::timeout(ANSWER_MAX, answer).await {
+        Ok(Ok(Value::Bool(false))) => failed,
+        Ok(Ok(Value::String(text))) if text == "false" => failed,
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => {
+            began = error.code() != UNAVAILABLE;
+            Some(error.to_string())
+        }
+        Err(_) => Some(format!("it gave no answer within {ANSWER_MAX:?}")),
+    };
+    (Health { is_healthy: error.is_none(), error, checked_at: app.clock.now() }, began)
+}
+
+/// Keeps what a check said, and tells the log when it is news.
+async fn keep(app: &App, before: &Interface, health: &Health) -> Result<()> {
+    let mut tx = app.database.begin().await?;
+    store::save_health(&mut tx, before.id, health).await?;
+    tx.commit().await?;
+    let (interface, name) = (before.id, before.display_name.as_str());
+    let was_healthy = before.last_check_at.map(|_| before.is_healthy);
+    match (&health.error, was_healthy) {
+        (None, Some(false)) => tracing::info!(%interface, name, "a plugin interface is well again"),
+        (Some(error), None | Some(true)) => tracing::warn!(%interface, name, error, "a plugin interface is not well"),
+        (Some(error), Some(false)) if before.health_error.as_ref() != Some(error) => {
+            tracing::warn!(%interface, name, error, "a plugin interface is not well for another reason");
+        }
+        (None, None | Some(true)) | (Some(_), Some(false)) => {}
+    }
+    Ok(())
+}
