@@ -41,7 +41,7 @@ impl World {
             Some(networks) => {
                 // The state of a script is kept here, so what stands behind the network's functions stays empty.
                 let database = Database::connect(Location::Sqlite(":memory:".into()), &Options::default()).await?;
-                Some(HostApi::new(database, Clock::system(), HttpClient::new(networks)?))
+                Some(HostApi::new(database, Clock::system(), HttpClient::new(networks, Clock::system())?))
             }
         };
         Ok(Arc::new(Self {

@@ -135,7 +135,7 @@ impl Engine {
         }
         let frame = ToWorker::Examine { kind, name: name.to_owned(), source: source.to_owned() };
         self.pool
-            .with_worker(async |worker| {
+            .with_worker(Uuid::nil(), async |worker| {
                 worker.send(&frame).await?;
                 match worker.receive().await? {
                     FromWorker::Examined { examined } => Ok(examined),
