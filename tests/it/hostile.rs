@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::support::engine::{Bench, FakeHost, locked, notifier, text, wall};
 
 /// How long hostile scripts may run here.
-const WALL: Duration = Duration::from_millis(800);
+const WALL: Duration = Duration::from_secs(3);
 /// How much longer than that an answer may take on a busy machine.
 const GRACE: Duration = Duration::from_secs(8);
 
@@ -37,7 +37,7 @@ async fn loops_end_at_the_instructions_or_at_the_clock() {
         let CallError::Instructions { count: 300_000, .. } = &error else { panic!("{body}: {error:?}") };
         assert!(error.to_string().contains("300000 instructions"), "{error}");
     }
-    let bench = Bench::new(2, wall(800));
+    let bench = Bench::new(2, wall(3_000));
     for body in [
         "[1].iter().map(|x| { loop {} }).collect::<Vec>()",
         "let list = [2, 1]; list.sort_by(|a, b| { loop {} }); list",
@@ -49,7 +49,7 @@ async fn loops_end_at_the_instructions_or_at_the_clock() {
         let error = stopped(&bench, body).await;
         if let CallError::Timeout(limit) = error {
             assert_eq!(limit, WALL);
-            assert!(error.to_string().contains("800ms") && error.to_string().contains("endless loop"), "{error}");
+            assert!(error.to_string().contains("within 3s") && error.to_string().contains("endless loop"), "{error}");
         } else {
             // Where Rune counts after all, the other limit is reached first.
             assert!(matches!(error, CallError::Instructions { .. }), "{body}: {error:?}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustbill::core::plugins::engine::{
-    CallError, Engine, EngineConfig, InspectError, Kind, Limits, MEMORY_BYTES_DEFAULT, Returned, ScriptKey,
+    CallError, Engine, EngineConfig, InspectError, Kind, Limits, Returned, ScriptKey,
 };
 use serde_json::json;
 
@@ -38,7 +38,7 @@ async fn calls_hosts_and_reuses_its_worker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wall_clock_stops_what_the_budget_does_not() {
-    let bench = Bench::new(1, wall(700));
+    let bench = Bench::new(1, wall(3_000));
     for body in [
         "[1].iter().map(|x| { loop {} }).collect::<Vec>()",
         "(0..).iter().count()",
@@ -46,8 +46,8 @@ async fn wall_clock_stops_what_the_budget_does_not() {
     ] {
         let start = Instant::now();
         let result = bench.send(body).await;
-        assert_eq!(result, Err(CallError::Timeout(Duration::from_millis(700))), "{body}");
-        assert!(start.elapsed() < Duration::from_secs(5), "{body}");
+        assert_eq!(result, Err(CallError::Timeout(Duration::from_secs(3))), "{body}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{body}");
         assert_eq!(bench.engine.idle_workers(), 0, "a killed worker is not kept");
     }
     assert_eq!(bench.send("\"next\"").await, Ok(text("next")));
@@ -67,9 +67,9 @@ async fn dead_workers_are_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_and_instructions_are_bounded() {
-    let bench = Bench::new(1, Limits::default());
+    let bench = Bench::new(1, Limits { memory_bytes: 4 << 20, ..Limits::default() });
     let grown = bench.send("let a = []; loop { a.push(\"some text\"); }").await;
-    let Err(CallError::Memory { bytes: MEMORY_BYTES_DEFAULT, .. }) = grown else { panic!("{grown:?}") };
+    let Err(CallError::Memory { bytes: 4_194_304, .. }) = grown else { panic!("{grown:?}") };
     let few = Bench::new(1, Limits { instructions: 10_000, host_calls: 2, ..Limits::default() });
     let endless = few.send("loop {}").await;
     let Err(CallError::Instructions { count: 10_000, .. }) = endless else { panic!("{endless:?}") };
@@ -144,7 +144,7 @@ async fn runs_in_parallel_within_its_bound() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waits_for_a_worker_only_so_long() {
-    let bench = Arc::new(Bench::new(1, wall(1_000)));
+    let bench = Arc::new(Bench::new(1, wall(3_000)));
     let slow = {
         let bench = Arc::clone(&bench);
         tokio::spawn(async move { bench.send("rustbill_host::http_get(\"slow\")").await })
