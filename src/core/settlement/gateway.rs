@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::poll;
-
 use crate::core::{
     actor::{Actor, Permission},
     app::App,

@@ -35,12 +35,7 @@ pub async fn query(app: &App, actor: &Actor, payment_id: Id) -> Result<Payment> 
 ///
 /// # Errors
 /// As [`query`].
-pub(super) async fn ask(
-    app: &App,
-    actor: &Actor,
-    interface: &Interface,
-    payment: &Payment,
-) -> Result<(Payment, bool)> {
+pub(super) async fn ask(app: &App, actor: &Actor, interface: &Interface, payment: &Payment) -> Result<(Payment, bool)> {
     let business = json!({
         "payment_id": payment.id,
         "gateway_payment_id": payment.gateway_payment_id,

@@ -194,8 +194,8 @@ async fn attempt(
         (Standing::Success, PaymentStatus::Failed) => {
             payments::store::lock(&mut tx, current.id).await?;
             if transaction_store::is_reported(&mut tx, current.id).await? {
-                let is_new = !report.tx_id.is_empty()
-                    && !transaction_store::is_known(&mut tx, gateway, &report.tx_id).await?;
+                let is_new =
+                    !report.tx_id.is_empty() && !transaction_store::is_known(&mut tx, gateway, &report.tx_id).await?;
                 if is_new {
                     note_other(tx, at, actor, &current, report).await?;
                 }

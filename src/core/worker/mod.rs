@@ -1,6 +1,6 @@
 //! The worker: takes events from the outbox and acts on them, several at once, and looks for new plugins now and then,
-//! seals the operation log, forgets answers, sessions, tokens and codes that expired, and notices invoices that were not
-//! paid in time, and asks gateways about payments of which no notice came. Above all slices; nothing imports it but the server.
+//! seals the operation log, forgets answers, sessions, tokens and codes that expired, notices invoices that were not paid
+//! in time, and asks gateways about payments of which no notice came. Above all slices; nothing imports it but the server.
 //!
 //! It is rung when this process leaves an event, and looks by itself every second for those of other processes (the
 //! command line, other servers) and for retries that are due.

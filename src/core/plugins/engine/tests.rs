@@ -378,3 +378,4 @@ fn calls_are_quick() {
 }
 
 mod shipped;
+mod yipay;
