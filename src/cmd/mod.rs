@@ -168,7 +168,8 @@ impl Cli {
                 runtime.block_on(async {
                     let result = match self.idempotency_key {
                         Some(key) => idempotent::run(self.command, &mut context, &key).await,
-                        None => self.command.run(&context).await,
+                        // Boxed: all commands together make a large future.
+                        None => Box::pin(self.command.run(&context)).await,
                     };
                     // Also after a failure: no script process stays behind, and SQLite's log goes into its file.
                     context.close().await;

@@ -179,6 +179,15 @@ on_both_with_clock! {
         assert_eq!((world.count(noted).await, status(&world, &payment).await), (1, PaymentStatus::Pending));
     }
 
+    async fn money_that_came_and_went_is_not_asked_for_again(world: World) {
+        let gateway = world.signed_gateway(json!({ "query": "refunded" })).await;
+        let payment = world.top_up_at(&gateway).await;
+        pass(&world, 30);
+        assert_eq!(ask(&world).await, 1);
+        pass(&world, 7_200);
+        assert_eq!((ask(&world).await, status(&world, &payment).await), (0, PaymentStatus::Pending));
+    }
+
     async fn a_bank_is_not_asked(world: World) {
         let bank = json!({ "bank_name": "Bank", "account_name": "Shop", "account_number": "1" });
         let gateway = world.interface("gateway-banktransfer.rn", bank).await;

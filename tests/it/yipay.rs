@@ -279,13 +279,13 @@ on_both! {
         let error = settlement::start(&world.app, &world.admin, target, gateway.id, "").await.unwrap_err();
         assert!(error.to_string().contains("server.external_url"), "{error}");
         let mut app = world.app.clone();
-        Arc::make_mut(&mut app.settings).server.external_url = "https://billing.example/shop/".to_owned();
+        "https://billing.example/shop/".clone_into(&mut Arc::make_mut(&mut app.settings).server.external_url);
         let payment = settlement::start(&app, &world.admin, target, gateway.id, "https://shop.example/?a=b&c").await.unwrap();
         platform.pay_at(&payment.payment_url).await;
         let order = platform.order(&payment.id.to_string()).unwrap();
         assert_eq!(order.fields["notify_url"], format!("https://billing.example/shop/callback/{}", gateway.id));
         assert_eq!(order.fields["return_url"], "https://shop.example/?a=b&c");
-        Arc::make_mut(&mut app.settings).billing.currency = "EUR".to_owned();
+        "EUR".clone_into(&mut Arc::make_mut(&mut app.settings).billing.currency);
         let error = settlement::start(&app, &world.admin, target, gateway.id, "").await.unwrap_err();
         assert!(error.to_string().contains("EUR"), "{error}");
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::report::{self, Booked, Report};
+use super::report::{self, Booked, Report, Standing};
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
@@ -31,7 +31,8 @@ pub async fn query(app: &App, actor: &Actor, payment_id: Id) -> Result<Payment> 
     ask(app, actor, &interface, &payment).await.map(|(payment, _)| payment)
 }
 
-/// Asks the gateway, and books what it says. Also says whether it makes sense to ask again.
+/// Asks the gateway, and books what it says. Also says whether it makes sense to ask again: it does not where nobody can
+/// be asked, and for money that came and went.
 ///
 /// # Errors
 /// As [`query`].
@@ -54,7 +55,7 @@ pub(super) async fn ask(app: &App, actor: &Actor, interface: &Interface, payment
     }
     match report::book(app, actor, payment, interface.id, &report).await? {
         Booked::Changed(payment) | Booked::Unchanged(payment) | Booked::Known(payment) => {
-            Ok((payment, report.is_queryable))
+            Ok((payment, report.is_queryable && report.standing != Standing::Refunded))
         }
     }
 }

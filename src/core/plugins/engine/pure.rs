@@ -122,8 +122,8 @@ pub(super) fn constant_time_equals(one: &str, other: &str) -> bool {
 /// there twice: only who reads them knows what that means.
 pub(super) fn form_parse(text: &str) -> String {
     let text = text.trim().trim_start_matches('?');
-    Json::from_iter(form_urlencoded::parse(text.as_bytes()).map(|(name, value)| [name, value].map(Json::from).to_vec()))
-        .to_string()
+    let pairs = form_urlencoded::parse(text.as_bytes()).map(|(name, value)| [name, value].map(Json::from).to_vec());
+    pairs.collect::<Json>().to_string()
 }
 
 /// Seconds since 1970.
