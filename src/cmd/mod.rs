@@ -168,6 +168,7 @@ impl Cli {
                 runtime.block_on(async {
                     let result = match self.idempotency_key {
                         Some(key) => idempotent::run(self.command, &mut context, &key).await,
+                        // Boxed: all commands together make a large future.
                         None => Box::pin(self.command.run(&context)).await,
                     };
                     // Also after a failure: no script process stays behind, and SQLite's log goes into its file.

@@ -200,8 +200,14 @@ on_both! {
         assert_eq!(world.balance(payment.customer_id).await, "29.00");
         assert_eq!(world.count(RECHARGES).await, 1);
         // Without a number of its own a transaction counts once too.
-        let unnumbered = Said { tx: String::new(), ..said };
+        let unnumbered = Said { tx: String::new(), ..said.clone() };
         is(&tell(&world, &gateway, &unnumbered).await.unwrap_err(), Kind::AlreadyExists, "payment.handled");
+        // Perhaps it was paid twice, and only a person can tell.
+        let noted = "SELECT CAST(COUNT(*) AS BIGINT) FROM operation_logs WHERE action = 'payment.other_transaction'";
+        assert_eq!(world.count(noted).await, 0);
+        let other = Said { tx: "t-other".to_owned(), ..said };
+        is(&tell(&world, &gateway, &other).await.unwrap_err(), Kind::AlreadyExists, "payment.handled");
+        assert_eq!((world.count(noted).await, world.balance(payment.customer_id).await.as_str()), (1, "29.00"));
         world.check_ledgers().await;
     }
 

@@ -3,6 +3,7 @@
 
 mod model;
 mod operations;
+pub(crate) mod query_store;
 pub(crate) mod refund_store;
 pub(crate) mod store;
 pub(crate) mod transaction_store;

@@ -98,19 +98,26 @@ pub(crate) async fn insert(tx: &mut Tx, payment: &Payment) -> Result<()> {
         .await
 }
 
-/// Writes what the gateway answered when the payment was begun. A callback may have settled it meanwhile.
+/// Writes what the gateway answered when the payment was begun, and when it is asked how the payment stands, if at all.
+/// A callback may have settled it meanwhile.
 ///
 /// # Errors
 /// When the payment is gone.
-pub(crate) async fn set_gateway_answer(tx: &mut Tx, at: Timestamp, payment: &Payment) -> Result<()> {
-    tx.q("UPDATE payments SET gateway_payment_id = $2, payment_url = $3, qr_code = $4, instructions = $5, updated_at = $6 \
-          WHERE id = $1")
+pub(crate) async fn set_gateway_answer(
+    tx: &mut Tx,
+    at: Timestamp,
+    payment: &Payment,
+    next_query_at: Option<Timestamp>,
+) -> Result<()> {
+    tx.q("UPDATE payments SET gateway_payment_id = $2, payment_url = $3, qr_code = $4, instructions = $5, updated_at = $6, \
+          next_query_at = $7 WHERE id = $1")
         .bind(payment.id)
         .bind(payment.gateway_payment_id.clone())
         .bind(payment.payment_url.clone())
         .bind(payment.qr_code.clone())
         .bind(payment.instructions.clone())
         .bind(at)
+        .bind(next_query_at)
         .execute_one()
         .await
 }
@@ -135,7 +142,9 @@ pub(crate) struct Outcome<'a> {
 pub(crate) async fn advance(tx: &mut Tx, at: Timestamp, payment: &Payment, outcome: &Outcome<'_>) -> Result<()> {
     payment.status.check_move(outcome.status)?;
     let kept = |new: &str, old: &str| if new.is_empty() { old.to_owned() } else { new.to_owned() };
-    tx.q("UPDATE payments SET status = $3, gateway_tx_id = $4, note = $5, paid_at = $6, updated_at = $7 WHERE id = $1 AND status = $2")
+    // What came to its end is not asked for any more.
+    tx.q("UPDATE payments SET status = $3, gateway_tx_id = $4, note = $5, paid_at = $6, updated_at = $7, next_query_at = NULL \
+          WHERE id = $1 AND status = $2")
         .bind(payment.id)
         .bind(payment.status)
         .bind(outcome.status)

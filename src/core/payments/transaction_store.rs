@@ -54,6 +54,20 @@ pub(crate) async fn is_reported(source: impl Source<'_>, payment: Id) -> Result<
     Ok(found > 0)
 }
 
+/// Whether money was booked for this transaction of a gateway.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn is_known(source: impl Source<'_>, gateway: Id, tx_id: &str) -> Result<bool> {
+    let found = source
+        .q("SELECT CAST(COUNT(*) AS BIGINT) FROM gateway_transactions WHERE gateway_interface_id = $1 AND tx_id = $2")
+        .bind(gateway)
+        .bind(tx_id.to_owned())
+        .scalar::<i64>()
+        .await?;
+    Ok(found > 0)
+}
+
 /// The payment as its gateway knows it: another one when the money came after that had failed.
 ///
 /// # Errors

@@ -50,6 +50,8 @@ pub struct Server {
     pub allowed_origins: Vec<String>,
     /// Networks of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Where payment gateways reach this server, such as `https://billing.example`; empty: nobody told.
+    pub external_url: String,
 }
 
 impl Default for Server {
@@ -62,6 +64,7 @@ impl Default for Server {
             admin_path: "/admin".to_owned(),
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            external_url: String::new(),
         }
     }
 }

@@ -112,6 +112,7 @@ impl Server {
         } else if TAKEN_PATHS.contains(&path.trim_end_matches('/')) {
             problems.push(format!("`server.admin_path` is `{path}`, which has another use; take one such as `/admin`"));
         }
+        problems.extend(external_problem(&self.external_url));
         problems.extend(self.allowed_origins.iter().filter_map(|origin| origin_problem(origin)));
         problems.extend(self.trusted_proxies.iter().filter(|network| network.prefix_len() == 0).map(|network| {
             format!(
@@ -121,6 +122,20 @@ impl Server {
         }));
         problems
     }
+}
+
+/// What is wrong with our own address. It may have a path, for servers behind one.
+fn external_problem(address: &str) -> Option<String> {
+    let is_right = |url: &reqwest::Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+    };
+    if address.is_empty() || reqwest::Url::parse(address).is_ok_and(|url| is_right(&url)) {
+        return None;
+    }
+    Some(format!("`server.external_url` is `{address}`, expected an address such as `https://billing.example`"))
 }
 
 /// What is wrong with an origin: browsers send scheme, host and port, in one spelling only.
@@ -170,7 +185,7 @@ mod tests {
     #[test]
     fn each_refusal_names_its_key() {
         type Spoil = fn(&mut Settings);
-        let cases: [(&str, Spoil); 22] = [
+        let cases: [(&str, Spoil); 24] = [
             ("jwt.secret", |s| s.jwt.secret = Secret::new("short")),
             ("jwt.secret", |s| s.jwt.secret = Secret::new(SECRET_PLACEHOLDER)),
             ("session.cookie_same_site", |s| s.session.cookie_same_site = "lax".to_owned()),
@@ -184,6 +199,8 @@ mod tests {
             ("server.allowed_origins", |s| s.server.allowed_origins = vec!["shop.example".to_owned()]),
             ("server.allowed_origins", |s| s.server.allowed_origins = vec!["ftp://shop.example".to_owned()]),
             ("server.trusted_proxies", |s| s.server.trusted_proxies = vec!["0.0.0.0/0".parse().unwrap()]),
+            ("server.external_url", |s| s.server.external_url = "billing.example".to_owned()),
+            ("server.external_url", |s| s.server.external_url = "https://billing.example/?a=b".to_owned()),
             ("rate_limit.login_per_sec", |s| s.rate_limit.login_per_sec = 0),
             ("rate_limit.register_per_sec", |s| s.rate_limit.register_per_sec = 0),
             ("server.host", |s| s.server.host = String::new()),

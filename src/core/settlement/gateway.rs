@@ -3,8 +3,11 @@
 //! The payment is written before the gateway is asked, so that a callback that comes at once finds it. The gateway is
 //! asked outside of any transaction.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
+use super::poll;
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
@@ -60,6 +63,9 @@ pub async fn start(app: &App, actor: &Actor, target: Target, gateway: Id, return
         "amount": payment.amount,
         "currency": payment.currency,
         "return_url": return_url,
+        "notify_url": notify_url(app, &interface),
+        // Gateways that look for fraud want to know it; who calls from this machine has none.
+        "client_ip": actor.source().parse::<IpAddr>().map(|address| address.to_string()).unwrap_or_default(),
     });
     match app.plugins.call_json(&interface, "create_payment", business).await {
         Ok(answer) => app.database.retry(|| keep_answer(app, actor, &payment, &answer)).await,
@@ -68,6 +74,18 @@ pub async fn start(app: &App, actor: &Actor, target: Target, gateway: Id, return
             app.database.retry(|| mark_failed(app, actor, &payment, &note)).await?;
             Err(gateway_failed(&interface, error))
         }
+    }
+}
+
+/// Where the gateway sends its notices: what the interface's settings say, else this server's own address; empty when
+/// neither is known.
+fn notify_url(app: &App, interface: &Interface) -> String {
+    if let Some(own) = interface.config.0.get("notify_url").and_then(Value::as_str).filter(|own| !own.is_empty()) {
+        return own.to_owned();
+    }
+    match app.settings.server.external_url.trim_end_matches('/') {
+        "" => String::new(),
+        server => format!("{server}/callback/{}", interface.id),
     }
 }
 
@@ -193,7 +211,7 @@ async fn keep_answer(app: &App, actor: &Actor, payment: &Payment, answer: &Value
             updated_at: at,
             ..current
         };
-        payments::store::set_gateway_answer(&mut tx, at, &named).await?;
+        payments::store::set_gateway_answer(&mut tx, at, &named, None).await?;
         if let (PaymentStatus::Success, Some(order)) = (named.status, named.order_id) {
             let name = &named.gateway_payment_id;
             orders::store::set_gateway(&mut tx, at, order, named.gateway_interface_id, name).await?;
@@ -210,7 +228,8 @@ async fn keep_answer(app: &App, actor: &Actor, payment: &Payment, answer: &Value
         let name = &payment.gateway_payment_id;
         orders::store::set_gateway(&mut tx, at, order.id, payment.gateway_interface_id, name).await?;
     }
-    payments::store::set_gateway_answer(&mut tx, at, &payment).await?;
+    let first_query = (answer.get("is_queryable") != Some(&Value::Bool(false))).then(|| poll::first(at));
+    payments::store::set_gateway_answer(&mut tx, at, &payment, first_query).await?;
     tx.commit().await?;
     Ok(payment)
 }

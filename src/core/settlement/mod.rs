@@ -10,6 +10,7 @@ mod give_back;
 mod invoices;
 mod orders;
 mod pay;
+mod poll;
 mod query;
 mod receipt;
 mod refund;
@@ -26,6 +27,7 @@ pub use self::{
     invoices::{InvoiceUpdate, update_invoice},
     orders::{OrderUpdate, delete_order, resume_order, update_order},
     pay::{order_and_pay, order_from_balance, pay, pay_order},
+    poll::ask_due,
     query::query,
     refund::cancel_and_refund,
     settle::confirm,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::report::{self, Booked, Report};
+use super::report::{self, Booked, Report, Standing};
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
@@ -28,6 +28,15 @@ pub async fn query(app: &App, actor: &Actor, payment_id: Id) -> Result<Payment> 
         return Ok(payment);
     };
     let interface = plugins::find(&app.database, gateway).await?;
+    ask(app, actor, &interface, &payment).await.map(|(payment, _)| payment)
+}
+
+/// Asks the gateway, and books what it says. Also says whether it makes sense to ask again: it does not where nobody can
+/// be asked, and for money that came and went.
+///
+/// # Errors
+/// As [`query`].
+pub(super) async fn ask(app: &App, actor: &Actor, interface: &Interface, payment: &Payment) -> Result<(Payment, bool)> {
     let business = json!({
         "payment_id": payment.id,
         "gateway_payment_id": payment.gateway_payment_id,
@@ -37,15 +46,17 @@ pub async fn query(app: &App, actor: &Actor, payment_id: Id) -> Result<Payment> 
         "money": payment.amount,
         "currency": payment.currency,
     });
-    let answer = app.plugins.call_json(&interface, "query_payment", business).await;
-    let answer = answer.map_err(|cause| failed(&interface).caused_by(cause))?;
-    let report = Report::read(&answer).ok_or_else(|| failed(&interface))?;
+    let answer = app.plugins.call_json(interface, "query_payment", business).await;
+    let answer = answer.map_err(|cause| failed(interface).caused_by(cause))?;
+    let report = Report::read(&answer).ok_or_else(|| failed(interface))?;
     if !report.payment_id.is_empty() && report.payment_id != payment.id.to_string() {
         tracing::error!(payment = %payment.id, "a gateway answered about another payment than it was asked for");
         return Err(report::mismatch("the gateway answered about another payment"));
     }
-    match report::book(app, actor, &payment, gateway, &report).await? {
-        Booked::Changed(payment) | Booked::Unchanged(payment) | Booked::Known(payment) => Ok(payment),
+    match report::book(app, actor, payment, interface.id, &report).await? {
+        Booked::Changed(payment) | Booked::Unchanged(payment) | Booked::Known(payment) => {
+            Ok((payment, report.is_queryable && report.standing != Standing::Refunded))
+        }
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Report {
     pub(super) tx_id: String,
     /// The text that the gateway wants to hear.
     pub(super) reply: String,
+    /// Whether it makes sense to ask again: a bank, for one, can't be asked.
+    pub(super) is_queryable: bool,
     amount: Option<String>,
     currency: String,
 }
@@ -77,6 +79,7 @@ impl Report {
             reply: reply.into_iter().find(|reply| !reply.is_empty()).unwrap_or_default().to_owned(),
             amount: ["amount", "money"].map(field).into_iter().find(|amount| !amount.is_empty()),
             currency: field("currency"),
+            is_queryable: answer.get("is_queryable") != Some(&Value::Bool(false)),
         })
     }
 
@@ -191,6 +194,11 @@ async fn attempt(
         (Standing::Success, PaymentStatus::Failed) => {
             payments::store::lock(&mut tx, current.id).await?;
             if transaction_store::is_reported(&mut tx, current.id).await? {
+                let is_new =
+                    !report.tx_id.is_empty() && !transaction_store::is_known(&mut tx, gateway, &report.tx_id).await?;
+                if is_new {
+                    note_other(tx, at, actor, &current, report).await?;
+                }
                 return Ok(Ok(Booked::Known(current)));
             }
             let late = late(&current, at, &report.tx_id);
@@ -218,12 +226,9 @@ async fn attempt(
                 tracing::warn!(payment = %current.id, transaction = report.tx_id, standing = ?report.standing,
                     "a gateway says something else of a payment that is settled; nothing was changed");
             }
-            // Perhaps somebody paid twice: only a person can tell, who must be able to find it.
             if report.standing == Standing::Success && !report.tx_id.is_empty() && report.tx_id != current.gateway_tx_id
             {
-                let detail = json!({ "gateway_tx_id": report.tx_id, "known_gateway_tx_id": current.gateway_tx_id });
-                record(&mut tx, at, actor, "payment.other_transaction", current.id, &detail).await?;
-                tx.commit().await?;
+                note_other(tx, at, actor, &current, report).await?;
             }
             return Ok(Ok(Booked::Known(current)));
         }
@@ -236,6 +241,14 @@ async fn attempt(
     };
     tx.commit().await?;
     Ok(Ok(Booked::Changed(booked)))
+}
+
+/// Perhaps somebody paid twice: only a person can tell, who must be able to find it.
+async fn note_other(mut tx: Tx, at: Timestamp, actor: &Actor, payment: &Payment, report: &Report) -> Result<()> {
+    tracing::warn!(payment = %payment.id, transaction = report.tx_id, "another transaction came for a payment that is there");
+    let detail = json!({ "gateway_tx_id": report.tx_id, "known_gateway_tx_id": payment.gateway_tx_id });
+    record(&mut tx, at, actor, "payment.other_transaction", payment.id, &detail).await?;
+    tx.commit().await
 }
 
 fn used(report: &Report) -> String {
@@ -302,6 +315,10 @@ mod tests {
         }))
         .unwrap();
         assert_eq!((report.payment_id.as_str(), report.standing), ("p", Standing::Success));
+        assert!(report.is_queryable);
+        let report = Report::read(&json!({ "status": "pending", "is_queryable": false })).unwrap();
+        assert!(!report.is_queryable);
+        let report = Report::read(&json!({ "status": "success", "money": 29.5, "reply": "ok" })).unwrap();
         assert_eq!((report.amount.as_deref(), report.reply.as_str(), report.tx_id.as_str()), (Some("29.5"), "ok", ""));
         for answer in [json!(null), json!("paid"), json!({}), json!({ "status": 1 }), json!({ "status": "paid" })] {
             assert!(Report::read(&answer).is_none(), "{answer}");

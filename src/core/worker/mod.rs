@@ -1,10 +1,12 @@
 //! The worker: takes events from the outbox and acts on them, several at once, and looks for new plugins now and then,
-//! asks interfaces for their health, seals the operation log, forgets answers, sessions, tokens and codes that expired, and notices invoices that were not
-//! paid in time. Above all slices; nothing imports it but the server.
+//! asks interfaces for their health, seals the operation log, forgets answers, sessions, tokens and codes that expired,
+//! notices invoices that were not paid in time, and asks gateways about payments of which no notice came. Above all slices;
+//! nothing imports it but the server.
 //!
 //! It is rung when this process leaves an event, and looks by itself every second for those of other processes (the
 //! command line, other servers) and for retries that are due.
 
+mod ask;
 mod end;
 mod handle;
 mod health;
@@ -52,6 +54,7 @@ pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
         let purger = tokio::spawn(purge::purge_now_and_then(app.clone(), shutdown.clone()));
         let overdue = tokio::spawn(overdue::look_now_and_then(app.clone(), shutdown.clone()));
         let health = tokio::spawn(health::check_now_and_then(app.clone(), shutdown.clone()));
+        let asker = tokio::spawn(ask::ask_now_and_then(app.clone(), shutdown.clone()));
         let worker = Id::generate();
         if !app.database.is_postgres()
             && let Err(error) = release_claims(&app).await
@@ -81,6 +84,8 @@ pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
         }
         scanner.abort();
         health.abort();
+        // Cut off anywhere it leaves a question to the next time.
+        asker.abort();
         sealer.abort();
         purger.abort();
     })

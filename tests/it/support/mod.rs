@@ -17,6 +17,7 @@ pub(crate) mod stage;
 pub(crate) mod upstream;
 pub(crate) mod wait;
 pub(crate) mod world;
+pub(crate) mod yipay;
 
 /// Runs each test body twice, on a fresh SQLite file and on a fresh PostgreSQL database.
 #[macro_export]

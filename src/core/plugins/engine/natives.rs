@@ -229,12 +229,13 @@ fn json(module: &mut Module, bridge: &Shared) -> Result<(), ContextError> {
 fn text(module: &mut Module) -> Result<(), ContextError> {
     /// A function of one text that cannot fail.
     type Simple = fn(&str) -> String;
-    let simple: [(&str, Simple); 5] = [
+    let simple: [(&str, Simple); 6] = [
         ("md5_hex", pure::md5_hex),
         ("sha256_hex", pure::sha256_hex),
         ("url_encode", pure::url_encode),
         ("html_escape", pure::html_escape),
         ("base64_encode", pure::base64_encode),
+        ("form_parse", pure::form_parse),
     ];
     for (name, function) in simple {
         module
@@ -248,6 +249,9 @@ fn text(module: &mut Module) -> Result<(), ContextError> {
     }
     // What an author wants to say is the text of the failure, as it is.
     module.function("fail", |message: &str| -> VmResult<()> { VmResult::panic(message.to_owned()) }).build()?;
+    module
+        .function("constant_time_equals", |one: &str, other: &str| -> bool { pure::constant_time_equals(one, other) })
+        .build()?;
     module.function("base64_decode", |text: &str| answer(pure::base64_decode(text))).build()?;
     module.function("hmac_sha256_hex", |key: &str, text: &str| answer(pure::hmac_sha256_hex(key, text))).build()?;
     module.function("now", || answer(pure::now())).build()?;

@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::Md5;
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
 use super::json_path;
 
@@ -112,6 +113,19 @@ pub(super) fn base64_decode(text: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "`base64_decode` found bytes that are not UTF-8 text".to_owned())
 }
 
+/// Whether two texts are equal, in a time that does not tell where they differ: who guesses a signature learns nothing.
+pub(super) fn constant_time_equals(one: &str, other: &str) -> bool {
+    one.as_bytes().ct_eq(other.as_bytes()).into()
+}
+
+/// The fields of a form or a query string in their order, decoded, as a JSON list of pairs. A name that comes twice is
+/// there twice: only who reads them knows what that means.
+pub(super) fn form_parse(text: &str) -> String {
+    let text = text.trim().trim_start_matches('?');
+    let pairs = form_urlencoded::parse(text.as_bytes()).map(|(name, value)| [name, value].map(Json::from).to_vec());
+    pairs.collect::<Json>().to_string()
+}
+
 /// Seconds since 1970.
 pub(super) fn now_unix() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
@@ -154,6 +168,23 @@ mod tests {
         assert_eq!(html_escape("<a href='x'>&\""), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
         assert_eq!(base64_decode(&base64_encode("héllo")).unwrap(), "héllo");
         assert!(base64_decode("!").is_err());
+    }
+
+    #[test]
+    fn signatures_are_compared() {
+        assert!(constant_time_equals("", "") && constant_time_equals("9f汉", "9f汉"));
+        for (one, other) in [("a", "b"), ("a", ""), ("a", "ab"), ("a", "A")] {
+            assert!(!constant_time_equals(one, other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn forms_keep_order_and_repetitions() {
+        assert_eq!(form_parse("b=1+2&a=%E6%B1%89&b=&c&=x"), r#"[["b","1 2"],["a","汉"],["b",""],["c",""],["","x"]]"#);
+        assert_eq!(form_parse(" ?a=b%26c%3D%22\n"), r#"[["a","b&c=\""]]"#);
+        // Bytes that are no UTF-8 become the replacement character, so that no signature over them fits.
+        assert_eq!(form_parse("a=%B2%E2"), "[[\"a\",\"\u{fffd}\u{fffd}\"]]");
+        assert_eq!(form_parse(""), "[]");
     }
 
     #[test]

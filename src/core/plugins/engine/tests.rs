@@ -419,3 +419,4 @@ mod mistakes;
 mod documented;
 mod shipped;
 mod stock;
+mod yipay;

@@ -24,12 +24,14 @@ fn fields(schema: &Value) -> Vec<String> {
 
 #[test]
 fn all_inspect_clean() {
-    for (kind, source) in [(Kind::Gateway, BANK), (Kind::Notifier, WEBHOOK)] {
+    for (kind, source, version, has_page) in [
+        (Kind::Gateway, BANK, "1.1.0", true),
+        (Kind::Notifier, WEBHOOK, "1.0.0", false),
+        (Kind::FirstPartyProvider, STOCK, "1.0.0", true),
+    ] {
         let inspected = inspect(kind, source).unwrap();
-        assert_eq!(inspected.version, "1.0.0");
-        assert!(!inspected.has_admin_page);
+        assert_eq!((inspected.version.as_str(), inspected.has_admin_page), (version, has_page));
     }
-    assert!(inspect(Kind::FirstPartyProvider, STOCK).unwrap().has_admin_page);
     let bank = inspect(Kind::Gateway, BANK).unwrap().config_schema;
     assert_eq!(fields(&bank), ["bank_name", "account_name", "account_number", "instructions"]);
     let webhook = inspect(Kind::Notifier, WEBHOOK).unwrap().config_schema;
@@ -67,6 +69,38 @@ fn bank_transfer() {
         for function in ["initialize", "health_check", "create_payment"] {
             assert!(bench.text(function, &incomplete).unwrap_err().contains("`account_name`"));
         }
+    });
+}
+
+#[test]
+fn bank_transfers_back_are_listed_until_they_are_done() {
+    with(Kind::Gateway, BANK, |bench| {
+        let refund = |id: &str, amount: &str| {
+            json!({"bank_name": "B", "account_name": "N", "account_number": "1", "refund_id": id, "payment_id": "p<1>",
+                "gateway_tx_id": "statement 17", "amount": amount, "currency": "CNY"})
+        };
+        let list = |bench: &mut Bench| bench.json("admin_list", &json!({})).as_array().unwrap().clone();
+        assert!(list(bench).is_empty());
+        for (id, amount) in [("r1", "12.00"), ("r2", "3.00"), ("r1", "12.00")] {
+            assert_eq!(bench.json("refund", &refund(id, amount))["status"], "refunded");
+        }
+        let owed = list(bench);
+        assert_eq!(owed.len(), 2, "{owed:?}");
+        assert_eq!((&owed[0]["amount"], &owed[1]["amount"]), (&json!("12.00 CNY"), &json!("3.00 CNY")));
+        let page = bench.json("admin_page", &json!({}));
+        let html = page["html"].as_str().unwrap();
+        assert!(html.contains("p&lt;1&gt;") && html.contains("statement 17") && !html.contains("p<1>"), "{html}");
+        assert_eq!(bench.json("admin_transferred", &json!({"number": 1}))["is_done"], true);
+        for number in ["1", "3", "x", ""] {
+            assert!(bench.text("admin_transferred", &json!({"number": number})).is_err(), "{number}");
+        }
+        assert_eq!(list(bench).len(), 1);
+        // Asked once more after it was done, it is not owed again; a number that was taken meanwhile is passed over.
+        bench.world.lock().unwrap().state.insert("owed:3".to_owned(), json!({"refund_id": "other"}).to_string());
+        bench.json("refund", &refund("r1", "12.00"));
+        bench.json("refund", &refund("r3", "1.00"));
+        assert_eq!(bench.world.lock().unwrap().state["refund:r3"], "4");
+        assert_eq!(list(bench).iter().map(|one| one["number"].clone()).collect::<Vec<_>>(), [2, 3, 4]);
     });
 }
 
