@@ -133,7 +133,10 @@ async fn a_connection_that_breaks_is_repeated_unless_something_could_happen_twic
             0 => {}
             1 => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").await.unwrap(),
             _ => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc").await.unwrap()
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc")
+                    .await
+                    .unwrap();
             }
         }
     })

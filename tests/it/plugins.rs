@@ -29,10 +29,10 @@ fn notifier(version: &str, setting: &str) -> String {
 on_both! {
     async fn the_shipped_scripts_are_found_and_a_second_scan_changes_nothing(world: World) {
         let report = world.scan().await;
-        assert_eq!(report.added, ["gateway-banktransfer.rn", "notifier-webhook.rn", "provider-stock.rn"]);
+        assert_eq!(report.added, ["gateway-banktransfer.rn", "notifier-email.rn", "notifier-webhook.rn", "provider-stock.rn"]);
         assert!(report.broken.is_empty());
         let report = world.scan().await;
-        assert_eq!((report.added.len(), report.updated.len(), report.unchanged.len()), (0, 0, 3));
+        assert_eq!((report.added.len(), report.updated.len(), report.unchanged.len()), (0, 0, 4));
     }
 
     async fn a_newer_version_reaches_the_interfaces_and_an_older_one_does_not(world: World) {

@@ -7,6 +7,8 @@ pub(crate) mod dynamic;
 pub(crate) mod everybody;
 pub(crate) mod gateway;
 pub(crate) mod login;
+pub(crate) mod mail;
+pub(crate) mod python;
 pub(crate) mod receiver;
 pub(crate) mod rows;
 pub(crate) mod server;

@@ -24,9 +24,11 @@ fn fields(schema: &Value) -> Vec<String> {
 
 #[test]
 fn all_inspect_clean() {
-    for (kind, source) in [(Kind::Gateway, BANK), (Kind::Notifier, WEBHOOK), (Kind::FirstPartyProvider, STOCK)] {
+    for (kind, source, version) in
+        [(Kind::Gateway, BANK, "1.0.0"), (Kind::Notifier, WEBHOOK, "1.1.0"), (Kind::FirstPartyProvider, STOCK, "1.0.0")]
+    {
         let inspected = inspect(kind, source).unwrap();
-        assert_eq!(inspected.version, "1.0.0");
+        assert_eq!(inspected.version, version);
         assert!(!inspected.has_admin_page);
     }
     let bank = inspect(Kind::Gateway, BANK).unwrap().config_schema;
@@ -77,7 +79,7 @@ fn webhook() {
             bench.world.lock().unwrap().reply = Ok(json);
         };
         let merged = json!({"url": "https://h/x", "secret": "s", "event_type": "order_paid", "title": "t \"q\"",
-            "body": "b\n", "recipient": "r", "data": "{\"id\": [1, null, 2.5]}"});
+            "delivery_id": "d1", "event_id": "e1", "occurred_at": "2026-01-01T00:00:00Z", "body": "b\n", "recipient": "r", "data": "{\"id\": [1, null, 2.5]}"});
         reply(bench, 204);
         assert_eq!(bench.call("send", &merged), Ok(Returned::Ok(Value::Null)));
         let (function, arguments) = bench.world.lock().unwrap().requests.pop().unwrap();
@@ -87,7 +89,12 @@ fn webhook() {
         assert_eq!(body["title"], "t \"q\"");
         assert_eq!(body["data"], json!({"id": [1, null, 2.5]}));
         let headers: Value = serde_json::from_str(&arguments[3]).unwrap();
-        assert_eq!(headers["X-RustBill-Event"], "order_paid");
+        assert_eq!(
+            (&headers["X-RustBill-Event"], &headers["X-RustBill-Delivery"]),
+            (&json!("order_paid"), &json!("d1"))
+        );
+        assert_eq!((&body["delivery_id"], &body["event_id"]), (&json!("d1"), &json!("e1")));
+        assert_eq!(body["occurred_at"], "2026-01-01T00:00:00Z");
         let signed = format!("{}.{}", headers["X-RustBill-Timestamp"].as_str().unwrap(), arguments[2]);
         let expected = super::super::pure::hmac_sha256_hex("s", &signed).unwrap();
         assert_eq!(headers["X-RustBill-Signature"], format!("sha256={expected}"));
