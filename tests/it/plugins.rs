@@ -64,7 +64,7 @@ on_both! {
         world.write_plugin("unknown.rn", "");
         world.write_plugin("readme.txt", "not a script");
         let report = world.scan().await;
-        assert_eq!(report.added.len(), 3, "the others are there");
+        assert_eq!(report.added.len(), 4, "the others are there");
         let problem = |file: &str| report.broken.iter().find(|broken| broken.file == file).unwrap().problem.clone();
         assert!(problem("notifier-syntax.rn").starts_with("1:"), "{}", problem("notifier-syntax.rn"));
         assert!(problem("notifier-missing.rn").contains("health_check"), "{}", problem("notifier-missing.rn"));
