@@ -107,7 +107,7 @@ fn the_chinese_texts_are_filled_from_the_data() {
         assert!(subject_of("invoice_overdue", invoice).1.contains("5.00 CNY,到期日 2026-12-01"));
         // What somebody wrote by hand is sent as it is, whatever event it names.
         let by_hand = with(
-            json!({"language": "zh", "event_type": "order_paid", "recipient": "a@b.example", "title": "Hi", "body": "b", "data": {}}),
+            &json!({"language": "zh", "event_type": "order_paid", "recipient": "a@b.example", "title": "Hi", "body": "b", "data": {}}),
         );
         bench.text("send", &by_hand).unwrap();
         assert_eq!(mailed(bench).1["subject"], "[Shop] Hi");
