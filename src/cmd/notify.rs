@@ -8,7 +8,7 @@ use super::{
     show::{self, Show as _, page},
 };
 use crate::core::{
-    error::Result,
+    error::{Error, Result},
     id::Id,
     notifications::{self, NewMessage, Outcome},
 };
@@ -79,6 +79,20 @@ impl Send {
         let outcomes = notifications::send(context.app().await?, &context.actor, &new).await?;
         let row =
             |outcome: &Outcome| vec![outcome.channel_id.show(), outcome.error.is_none().show(), outcome.error.show()];
-        context.printer.list(&["channel_id", "success", "error"], outcomes.iter().map(row).collect(), &outcomes)
+        context.printer.list(&["channel_id", "success", "error"], outcomes.iter().map(row).collect(), &outcomes)?;
+        reached_somebody(&outcomes)
+    }
+}
+
+/// A message that nobody got is a failure, for whoever asks by the exit code.
+fn reached_somebody(outcomes: &[Outcome]) -> Result<()> {
+    match outcomes.len() {
+        0 => Err(Error::unavailable("notification.no_channel", "no enabled channel hears this event")
+            .hint("`rustbill notify list` shows the channels and the events that they want")),
+        count if outcomes.iter().all(|outcome| outcome.error.is_some()) => {
+            let words = format!("the message was not sent: {count} of {count} channels failed");
+            Err(Error::unavailable("notification.failed", words))
+        }
+        _ => Ok(()),
     }
 }

@@ -132,7 +132,8 @@ on_both! {
     async fn what_is_wrong_with_a_registration_is_said(world: World) {
         let (server, mut client) = client(&world).await;
         let none = client.send_verification_code(asking(EMAIL, "registration")).await.unwrap_err();
-        assert_eq!((none.code(), none.message()), (Code::Internal, "no e-mail notifier is set up"));
+        assert_eq!(none.code(), Code::Internal);
+        assert!(none.message().starts_with("no e-mail notifier is set up"), "{none}");
         let unknown = client.send_verification_code(asking("unknown@example.com", "password_reset")).await.unwrap_err();
         assert_eq!((unknown.code(), unknown.message()), (none.code(), none.message()));
         // One that hears everything hears no codes.

@@ -1,10 +1,7 @@
 //! Clients that are not ours: Python's grpcio with stubs made of `proto/`, and gRPC-Web over HTTP/1.1 on nothing but
 //! Python's own HTTP. Both play the same sale, `tests/python/sale.py`.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -12,21 +9,11 @@ use crate::{
     on_both,
     support::{
         database::TestDatabase,
+        python::{python, root},
         server::InProcess,
         world::{PASSWORD, World},
     },
 };
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The interpreter that `make setup` prepares. Without it these tests fail: a skipped test proves nothing.
-fn python() -> PathBuf {
-    let python = root().join("target/python/bin/python");
-    assert!(python.exists(), "{} is missing, run `make setup`", python.display());
-    python
-}
 
 /// Runs Python to its end and returns what it printed.
 fn run(command: &mut Command) -> String {

@@ -133,7 +133,10 @@ async fn a_connection_that_breaks_is_repeated_unless_something_could_happen_twic
             0 => {}
             1 => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").await.unwrap(),
             _ => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc").await.unwrap()
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc")
+                    .await
+                    .unwrap();
             }
         }
     })
@@ -315,7 +318,7 @@ async fn answers_are_bounded_in_time_and_size() {
 }
 
 #[tokio::test]
-async fn a_slow_host_holds_four_requests_and_the_others_are_told() {
+async fn a_slow_host_holds_six_requests_and_the_others_are_told() {
     let client = client(&Clock::system()).with_patience(Duration::from_secs(8));
     let (address, count) = raw(async |stream: tokio::net::TcpStream, _| {
         std::future::pending::<()>().await;
@@ -326,8 +329,8 @@ async fn a_slow_host_holds_four_requests_and_the_others_are_told() {
         let (client, url) = (client.clone(), format!("http://{address}/"));
         tokio::spawn(async move { ask(&client, "GET", &url).await })
     };
-    let held: Vec<_> = (0..4).map(|_| spawn(&client)).collect();
-    crate::support::wait::until("four requests are held", async || count.load(Ordering::SeqCst) == 4).await;
+    let held: Vec<_> = (0..6).map(|_| spawn(&client)).collect();
+    crate::support::wait::until("six requests are held", async || count.load(Ordering::SeqCst) == 6).await;
     let error = failed(spawn(&client).await.unwrap());
     assert_eq!(error.code(), "http.busy", "{error}");
     for task in held {

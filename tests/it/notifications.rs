@@ -168,8 +168,16 @@ fn an_operator_tries_a_channel_from_the_command_line() {
     let made = run(&[&args[..], &["--enable"]].concat(), 0);
     let listed = run(&["notify", "list"], 0);
     assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["name"]), (&made["id"], &json!("Hook")));
-    let sent = run(&["notify", "send", "--title", "x", "--body", "y", "--data", "a=b"], 0);
-    assert_eq!(sent[0]["channel_id"], made["id"]);
-    assert!(sent[0]["error"].is_string(), "{sent}");
+    // The outcomes are shown all the same, and the exit code tells that nobody got it.
+    let args = ["notify", "send", "--title", "x", "--body", "y", "--data", "a=b", "--output", "json"];
+    let output = rustbill(home.path(), &args);
+    let (sent, said) = (
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert_eq!((output.status.code(), &sent[0]["channel_id"]), (Some(8), &made["id"]), "{said}");
+    assert!(sent[0]["error"].is_string() && said.contains("1 of 1 channels failed"), "{sent}{said}");
+    let nobody = ["notify", "send", "--title", "x", "--body", "y", "--event", "verification_code"];
+    assert!(run(&nobody, 8).as_str().unwrap().contains("no enabled channel"));
     assert!(run(&["notify", "send", "--title", "", "--body", "y"], 2).as_str().unwrap().contains("`title`"));
 }

@@ -50,7 +50,8 @@ pub async fn send_code(app: &App, actor: &Actor, email: &str, purpose: Purpose) 
     codes::check_wait(&app.database, at, purpose, &email).await?;
     // Asked outside of the transaction, since it calls scripts, and whoever the address belongs to.
     if !notifications::has_listener(app, EventType::VerificationCode).await? {
-        return Err(Error::internal("code.no_notifier", "no e-mail notifier is set up"));
+        return Err(Error::internal("code.no_notifier", "no e-mail notifier is set up")
+            .hint("an administrator has to enable one that sends codes, such as notifier-email"));
     }
     let mut tx = app.database.begin().await?;
     let new = codes::issue(&mut tx, at, &app.settings.jwt.secret, purpose, &email).await?;

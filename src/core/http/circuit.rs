@@ -25,10 +25,10 @@ use crate::core::{
 const FAILURES_MAX: u32 = 5;
 /// How long it is left alone before one request may look.
 const OPEN_FOR: TimeDelta = TimeDelta::seconds(30);
-/// Requests that one host may hold at once: half of the plugin processes.
-const REQUESTS_MAX: usize = 4;
+/// Requests that one host may hold at once: some of the plugin processes stay free for others.
+const REQUESTS_MAX: usize = 6;
 /// How long a request waits for its turn at a busy host.
-const TURN_WAIT: Duration = Duration::from_secs(2);
+const TURN_WAIT: Duration = Duration::from_secs(3);
 /// Hosts that are remembered; the one that was used longest ago is forgotten for a new one.
 const HOSTS_MAX: usize = 1_000;
 

@@ -180,8 +180,8 @@ impl HttpClient {
 fn builder(policy: &Arc<Policy>) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("rustbill/", env!("CARGO_PKG_VERSION")))
+        // How long a request may take in all is watched where it is sent, with its retries and redirects.
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
         // They are followed one by one, each checked.
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()

@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use reqwest::dns;
+use tokio::time::timeout;
 
-use super::policy::Policy;
+use super::{CONNECT_TIMEOUT, policy::Policy};
 use crate::core::error::{Error, Result};
 
 /// Resolves names and drops the addresses that may not be reached.
@@ -21,9 +22,11 @@ impl Resolver {
     /// # Errors
     /// `http.address` when there are some and none may be; `http.failed` when there are none.
     pub(super) async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>> {
-        let found = tokio::net::lookup_host((host, port)).await.map_err(|cause| {
-            Error::unavailable("http.failed", format!("the name `{host}` can't be resolved")).caused_by(cause)
-        })?;
+        let failed = || Error::unavailable("http.failed", format!("the name `{host}` can't be resolved"));
+        let found = timeout(CONNECT_TIMEOUT, tokio::net::lookup_host((host, port)))
+            .await
+            .map_err(|late| failed().caused_by(late))?
+            .map_err(|cause| failed().caused_by(cause))?;
         let mut refused = None;
         let mut allowed = Vec::new();
         for address in found {

@@ -182,7 +182,10 @@ async fn send_to(app: &App, enabled: &[Interface], id: Id, message: &Value) -> O
 }
 
 async fn call(app: &App, interface: &Interface, message: &Value) -> Outcome {
-    let error = app.plugins.call_json(interface, "send", message.clone()).await.err().map(|error| error.to_string());
+    let mut message = message.clone();
+    message["delivery_id"] = json!(Id::generate());
+    message["occurred_at"] = json!(app.clock.now());
+    let error = app.plugins.call_json(interface, "send", message).await.err().map(|error| error.to_string());
     Outcome { channel_id: interface.id, error }
 }
 

@@ -105,6 +105,8 @@ pub async fn fan_out(app: &App, claim: &Claim) -> Result<Vec<NewEvent>> {
                 order_id: claim.order_id,
                 payload: json!({
                     DELIVER_TO: interface.id,
+                    "event_id": claim.id,
+                    "occurred_at": claim.created_at,
                     "recipient": recipient,
                     "title": message.title,
                     "body": message.body,
@@ -179,6 +181,10 @@ pub async fn deliver(app: &App, claim: &Claim) -> Result<()> {
     }
     let business = json!({
         "event_type": claim.event_type,
+        // The same however often it is tried, so that the receiver knows it again.
+        "delivery_id": claim.id,
+        "event_id": field("event_id"),
+        "occurred_at": field("occurred_at"),
         "title": field("title"),
         "body": field("body"),
         "recipient": field("recipient"),

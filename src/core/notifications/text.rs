@@ -140,18 +140,22 @@ fn data(subject: &Subject) -> Value {
     }
     let ticket = subject.ticket.as_ref().map(|news| &news.ticket);
     let reply = subject.ticket.as_ref().and_then(|news| news.reply.as_ref());
+    let order_currency = subject.order.as_ref().map(|order| &order.currency);
+    let invoice_currency = subject.invoice.as_ref().map(|invoice| &invoice.currency);
     json!({
         "customer_id": subject.customer.as_ref().map(|customer| customer.id),
         "customer_name": subject.customer.as_ref().map(|customer| &customer.name),
         "order_id": subject.order.as_ref().map(|order| order.id),
         "product_name": subject.order.as_ref().map(|order| &order.product_name),
         "amount": subject.order.as_ref().map(|order| order.total_amount),
-        "currency": subject.order.as_ref().map(|order| &order.currency),
+        "currency": order_currency.or(invoice_currency),
         "status": subject.order.as_ref().map(|order| order.status),
         "instance_id": subject.instance.as_ref().map(|instance| instance.id),
         "ip_address": subject.instance.as_ref().map(|instance| &instance.ip_address),
         "invoice_id": subject.invoice.as_ref().map(|invoice| invoice.id),
         "invoice_number": subject.invoice.as_ref().and_then(|invoice| invoice.invoice_number.as_ref()),
+        "invoice_amount": subject.invoice.as_ref().map(|invoice| invoice.total_amount),
+        "due_date": subject.invoice.as_ref().map(|invoice| invoice.due_date.to_string()),
         "ticket_id": ticket.map(|ticket| ticket.id),
         "ticket_title": ticket.map(|ticket| &ticket.title),
         "ticket_status": ticket.map(|ticket| ticket.status),

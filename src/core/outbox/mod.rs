@@ -20,7 +20,7 @@ pub use self::{
         retry_later, was_told,
     },
 };
-use crate::core::{event::EventType, id::Id};
+use crate::core::{event::EventType, id::Id, time::Timestamp};
 
 /// How long a claim lasts unless it is renewed.
 pub const LEASE: TimeDelta = TimeDelta::seconds(30);
@@ -73,6 +73,8 @@ pub struct Claim {
     pub attempt: i64,
     /// How often its handling failed before.
     pub failures: i64,
+    /// When it happened.
+    pub created_at: Timestamp,
     /// Who holds it.
     pub worker: Id,
 }

@@ -47,6 +47,7 @@ pub async fn enqueue_claimed(tx: &mut Tx, at: Timestamp, event: NewEvent) -> Res
         payload: event.payload,
         attempt: 1,
         failures: 0,
+        created_at: at,
         worker: Id::generate(),
     };
     mark_claimed(tx, at, claim.id, claim.attempt, claim.worker).await?;
@@ -74,6 +75,7 @@ struct EventRow {
     subject_id: Id,
     attempts: i64,
     failures: i64,
+    created_at: Timestamp,
 }
 
 /// Claims up to `limit` events that are due, oldest first, none whose subject has an older open event.
@@ -83,7 +85,7 @@ struct EventRow {
 pub async fn claim(tx: &mut Tx, at: Timestamp, worker: Id, limit: i64) -> Result<Vec<Claim>> {
     let rows: Vec<EventRow> = tx
         .q_skip_locked(
-            "SELECT id, event_type, payload, order_id, subject_id, attempts, failures FROM event_queue AS event \
+            "SELECT id, event_type, payload, order_id, subject_id, attempts, failures, created_at FROM event_queue AS event \
              WHERE ((status = 'pending' AND available_at <= $1) OR (status = 'processing' AND claimed_until < $1)) \
              AND NOT EXISTS (SELECT 1 FROM event_queue AS older WHERE older.subject_id = event.subject_id \
                              AND older.status IN ('pending', 'processing') AND older.id < event.id) \
@@ -110,6 +112,7 @@ pub async fn claim(tx: &mut Tx, at: Timestamp, worker: Id, limit: i64) -> Result
             payload: row.payload.0,
             attempt,
             failures: row.failures,
+            created_at: row.created_at,
             worker,
         });
     }

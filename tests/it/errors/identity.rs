@@ -43,7 +43,7 @@ rows! {
             s.admin("IdentityService/SendVerificationCode", message.clone()).await;
             message
         };
-        Internal "mail could not be sent": NobodyCutOff, "code.no_notifier", "e-mail notifier" => |_| json!({
+        Internal "no notifier that sends codes is enabled": NobodyCutOff, "code.no_notifier", "e-mail notifier" => |_| json!({
             "email": format!("{}@example.com", unique()), "purpose": "registration",
         });
     }

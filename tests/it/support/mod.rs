@@ -10,6 +10,8 @@ pub(crate) mod gateway;
 pub(crate) mod login;
 pub(crate) mod lxd;
 pub(crate) mod proxmox;
+pub(crate) mod mail;
+pub(crate) mod python;
 pub(crate) mod receiver;
 pub(crate) mod rows;
 pub(crate) mod server;

@@ -47,6 +47,9 @@ signatures! {
     http_request(method: Text, url: Text, body: Text, headers_json: Text);
     http_request_with_cert(method: Text, url: Text, body: Text, content_type: Text, cert_json: Text);
     smtp_send(config_json: Text, email_json: Text);
+    smtp_try(config_json: Text, email_json: Text);
+    smtp_check(config_json: Text);
+    grpc_call(base_url: Text, method: Text, request_json: Text, headers_json: Text);
     state_get(key: Text);
     state_set(key: Text, value: Text);
     state_claim(key: Text, value: Text);
@@ -58,9 +61,13 @@ signatures! {
     base64_decode(text: Text);
     url_encode(text: Text);
     html_escape(text: Text);
+    form_parse(text: Text);
+    constant_time_equals(one: Text, other: Text);
     random_hex(bytes: Any);
     now();
     now_unix();
+    sleep_ms(milliseconds: Any);
+    fail(message: Text);
     log_info(text: Text);
     log_warn(text: Text);
     log_error(text: Text);

@@ -417,6 +417,7 @@ mod kvm;
 mod rustbill;
 mod mistakes;
 mod documented;
+mod email;
 mod shipped;
 mod stock;
 mod yipay;

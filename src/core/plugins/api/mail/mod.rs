@@ -19,11 +19,11 @@ use lettre::{
     },
 };
 use serde_json::{Map, Value};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use self::server::{Encryption, MailServer};
 use super::HostApi;
-use crate::core::{http::Turn, text::printable};
+use crate::core::{error::Kind, http::Turn, text::printable};
 
 /// The longest that connecting to one address may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -85,15 +85,17 @@ impl HostApi {
             }
             None => None,
         };
+        let tls = server.tls()?;
+        let deadline = Instant::now() + server.patience;
         let addresses = self.http.resolve(&server.host, server.port).await.map_err(|error| match error.kind() {
-            crate::core::error::Kind::Unavailable => Problem::temporary(error.to_string()),
+            Kind::Unavailable => Problem::temporary(error.to_string()),
             _ => Problem::permanent(error.public_message()),
         })?;
         server.check_login(&addresses)?;
         let addresses: Vec<SocketAddr> = addresses.into_iter().take(ADDRESSES_MAX).collect();
         let turn =
             self.http.enter(&server.host, server.port).await.map_err(|error| Problem::temporary(error.to_string()))?;
-        let outcome = timeout(server.patience, talk(&server, &addresses, mail.as_ref())).await.unwrap_or_else(|_| {
+        let outcome = timeout_at(deadline, talk(&server, tls, &addresses, mail.as_ref())).await.unwrap_or_else(|_| {
             let seconds = server.patience.as_secs();
             Err(Trouble { is_host: true, problem: Problem::temporary(format!("no answer within {seconds} s")) })
         });
@@ -120,10 +122,14 @@ fn report(turn: Turn, outcome: &Result<(), Trouble>) {
 }
 
 /// The whole conversation.
-async fn talk(server: &MailServer, addresses: &[SocketAddr], mail: Option<&Message>) -> Result<(), Trouble> {
+async fn talk(
+    server: &MailServer,
+    tls: Option<TlsParameters>,
+    addresses: &[SocketAddr],
+    mail: Option<&Message>,
+) -> Result<(), Trouble> {
     let hello = ClientId::default();
-    let tls = server.tls().map_err(|problem| Trouble { is_host: false, problem })?;
-    let (wrapped, upgraded): (Option<TlsParameters>, Option<TlsParameters>) = match server.encryption {
+    let (wrapped, upgraded) = match server.encryption {
         Encryption::None => (None, None),
         Encryption::StartTls => (None, tls),
         Encryption::Tls => (tls, None),

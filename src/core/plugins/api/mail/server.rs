@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    fn read(fields: serde_json::Value) -> Result<MailServer, String> {
+    fn read(fields: &serde_json::Value) -> Result<MailServer, String> {
         let fields = Fields::parse("the mail server's settings", &fields.to_string()).unwrap();
         MailServer::read(&fields).map_err(|problem| problem.to_string())
     }
@@ -181,7 +181,7 @@ mod tests {
             (json!(25), "", (25, Encryption::StartTls)),
             (json!(null), "", (587, Encryption::StartTls)),
         ] {
-            let server = read(json!({ "smtp_host": "h", "smtp_port": port, "encryption": encryption })).unwrap();
+            let server = read(&json!({ "smtp_host": "h", "smtp_port": port, "encryption": encryption })).unwrap();
             assert_eq!((server.port, server.encryption), expected);
         }
         for (fields, names) in [
@@ -195,7 +195,7 @@ mod tests {
             (json!({ "smtp_host": "h", "ca": "nonsense" }), "`ca`"),
             (json!({ "smtp_host": "h", "username": "a\r\nb" }), "`username`"),
         ] {
-            let problem = read(fields.clone()).err().unwrap();
+            let problem = read(&fields).err().unwrap();
             assert!(problem.starts_with("permanent: ") && problem.contains(names), "{fields}: {problem}");
         }
     }
@@ -205,7 +205,7 @@ mod tests {
         let with = |extra: serde_json::Value| {
             let mut fields = json!({ "smtp_host": "h", "encryption": "none", "username": "u", "password": "hunter2" });
             fields.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-            read(fields).unwrap()
+            read(&fields).unwrap()
         };
         let to =
             |addresses: &[&str]| -> Vec<SocketAddr> { addresses.iter().map(|text| text.parse().unwrap()).collect() };
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn the_sender_is_an_address_with_or_without_a_name() {
         let from = |from: &str, username: &str| {
-            let server = read(json!({ "smtp_host": "h", "from": from, "username": username })).unwrap();
+            let server = read(&json!({ "smtp_host": "h", "from": from, "username": username })).unwrap();
             server.from().map(|mailbox| mailbox.email.to_string()).map_err(|problem| problem.to_string())
         };
         assert_eq!(from("a@b.example", "").unwrap(), "a@b.example");

@@ -26,7 +26,7 @@ fn fields(schema: &Value) -> Vec<String> {
 fn all_inspect_clean() {
     for (kind, source, version, has_page) in [
         (Kind::Gateway, BANK, "1.1.0", true),
-        (Kind::Notifier, WEBHOOK, "1.0.0", false),
+        (Kind::Notifier, WEBHOOK, "1.1.0", false),
         (Kind::FirstPartyProvider, STOCK, "1.0.0", true),
     ] {
         let inspected = inspect(kind, source).unwrap();
@@ -112,7 +112,7 @@ fn webhook() {
             bench.world.lock().unwrap().reply = Ok(json);
         };
         let merged = json!({"url": "https://h/x", "secret": "s", "event_type": "order_paid", "title": "t \"q\"",
-            "body": "b\n", "recipient": "r", "data": "{\"id\": [1, null, 2.5]}"});
+            "delivery_id": "d1", "event_id": "e1", "occurred_at": "2026-01-01T00:00:00Z", "body": "b\n", "recipient": "r", "data": "{\"id\": [1, null, 2.5]}"});
         reply(bench, 204);
         assert_eq!(bench.call("send", &merged), Ok(Returned::Ok(Value::Null)));
         let (function, arguments) = bench.world.lock().unwrap().requests.pop().unwrap();
@@ -122,7 +122,12 @@ fn webhook() {
         assert_eq!(body["title"], "t \"q\"");
         assert_eq!(body["data"], json!({"id": [1, null, 2.5]}));
         let headers: Value = serde_json::from_str(&arguments[3]).unwrap();
-        assert_eq!(headers["X-RustBill-Event"], "order_paid");
+        assert_eq!(
+            (&headers["X-RustBill-Event"], &headers["X-RustBill-Delivery"]),
+            (&json!("order_paid"), &json!("d1"))
+        );
+        assert_eq!((&body["delivery_id"], &body["event_id"]), (&json!("d1"), &json!("e1")));
+        assert_eq!(body["occurred_at"], "2026-01-01T00:00:00Z");
         let signed = format!("{}.{}", headers["X-RustBill-Timestamp"].as_str().unwrap(), arguments[2]);
         let expected = super::super::pure::hmac_sha256_hex("s", &signed).unwrap();
         assert_eq!(headers["X-RustBill-Signature"], format!("sha256={expected}"));
