@@ -33,7 +33,7 @@ fn the_demo_sells_a_server_and_leaves_nothing_behind() {
     for part in [
         "with SQLite",
         "operator logs in as admin",
-        "3 plugins: ",
+        "4 plugins: ",
         "operator runs `rustbill user create`",
         "operator tops up the balance: 0.00 + 100.00 = 100.00 CNY",
         "customer pays 29.00 CNY from the balance",

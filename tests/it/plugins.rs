@@ -28,10 +28,11 @@ fn notifier(version: &str, setting: &str) -> String {
 on_both! {
     async fn the_shipped_scripts_are_found_and_a_second_scan_changes_nothing(world: World) {
         let report = world.scan().await;
-        assert_eq!(report.added, ["gateway-banktransfer.rn", "notifier-webhook.rn", "provider-stock.rn"]);
+        let shipped = ["gateway-banktransfer.rn", "notifier-webhook.rn", "provider-incus.rn", "provider-stock.rn"];
+        assert_eq!(report.added, shipped);
         assert!(report.broken.is_empty());
         let report = world.scan().await;
-        assert_eq!((report.added.len(), report.updated.len(), report.unchanged.len()), (0, 0, 3));
+        assert_eq!((report.added.len(), report.updated.len(), report.unchanged.len()), (0, 0, shipped.len()));
     }
 
     async fn a_newer_version_reaches_the_interfaces_and_an_older_one_does_not(world: World) {
@@ -63,7 +64,7 @@ on_both! {
         world.write_plugin("unknown.rn", "");
         world.write_plugin("readme.txt", "not a script");
         let report = world.scan().await;
-        assert_eq!(report.added.len(), 3, "the others are there");
+        assert_eq!(report.added.len(), 4, "the others are there");
         let problem = |file: &str| report.broken.iter().find(|broken| broken.file == file).unwrap().problem.clone();
         assert!(problem("notifier-syntax.rn").starts_with("1:"), "{}", problem("notifier-syntax.rn"));
         assert!(problem("notifier-missing.rn").contains("health_check"), "{}", problem("notifier-missing.rn"));

@@ -385,4 +385,5 @@ fn calls_are_quick() {
     assert!(taken < Duration::from_secs(5), "{taken:?}");
 }
 
+mod incus;
 mod shipped;
