@@ -278,7 +278,7 @@ on_both! {
         assert!(!lxd.is_complete(&format!("rb-{}", order.id)), "the container was made already");
         configure(&world, &provider, config(&lxd, json!({ "image": "large" }))).await;
         let order = world.until_order_is(order.id, OrderStatus::Active).await;
-        assert_eq!(lxd.machines(), [order.provider_instance_id.clone()]);
+        assert_eq!(lxd.machines(), std::slice::from_ref(&order.provider_instance_id));
         assert_eq!(lxd.query(&place)["status"], "Running");
         assert_eq!(lxd.lxc(&["exec", &order.provider_instance_id, "--", "ls", "/opt"]).unwrap().lines().count(), 150);
         let instance = instance_of(&world, &order).await;
