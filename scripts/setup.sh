@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing. On Debian or Ubuntu: a C compiler (SQLite and the TLS library are built
-# from source), PostgreSQL's server programs (the tests start their own server; a running one is left alone), and Python.
+# from source), PostgreSQL's server programs (the tests start their own server; a running one is left alone), Python, and
+# LXD with what it needs, which the tests of provider-incus run in a directory of their own, as root.
 # Into target/python: the Python packages of the clients in tests/python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +11,14 @@ command -v cc >/dev/null || missing+=(build-essential)
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || missing+=(postgresql)
 command -v setpriv >/dev/null || missing+=(util-linux)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+
+command -v lxd >/dev/null && command -v lxc >/dev/null || missing+=(lxd)
+# The program of the image that the tests make; it has to run without any library.
+{ [ -e /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; } || missing+=(busybox-static)
+command -v dnsmasq >/dev/null || missing+=(dnsmasq-base)
+command -v nft >/dev/null || missing+=(nftables)
+command -v iptables >/dev/null || missing+=(iptables)
+command -v ip >/dev/null || missing+=(iproute2)
 
 if [ ${#missing[@]} -gt 0 ]; then
     if ! command -v apt-get >/dev/null; then

@@ -52,9 +52,13 @@ async fn bought(world: &World, customer: &Customer, product: &Product) -> Order 
     order
 }
 
-async fn health(world: &World, lxd: &Lxd, provider: &Interface, changes: Value) -> Option<String> {
-    let change = InterfaceUpdate { config_json: Some(config(lxd, changes).to_string()), ..InterfaceUpdate::default() };
+async fn configure(world: &World, provider: &Interface, config: Value) {
+    let change = InterfaceUpdate { config_json: Some(config.to_string()), ..InterfaceUpdate::default() };
     plugins::update(&world.app, &world.admin, provider.id, &change).await.unwrap();
+}
+
+async fn health(world: &World, lxd: &Lxd, provider: &Interface, changes: Value) -> Option<String> {
+    configure(world, provider, config(lxd, changes)).await;
     plugins::check_health(&world.app, &world.admin, provider.id).await.unwrap().error
 }
 
@@ -268,10 +272,13 @@ on_both! {
         wait::until("the container is being made", async || lxd.query(&place)["name"].is_string()).await;
         lxd.kill().await;
         assert_eq!(world.order_state(order.id).await.status, OrderStatus::Provisioning);
-        // Only now is its file system looked at: the order can't go on while the daemon is away.
+        // The order can't go on before it was seen that the daemon died in the middle.
+        configure(&world, &provider, config(&lxd, json!({ "image": "large", "api_url": "https://127.0.0.1:9" }))).await;
         lxd.start_again().await;
+        assert!(!lxd.is_complete(&format!("rb-{}", order.id)), "the container was made already");
+        configure(&world, &provider, config(&lxd, json!({ "image": "large" }))).await;
         let order = world.until_order_is(order.id, OrderStatus::Active).await;
-        assert_eq!(lxd.machines(), [order.provider_instance_id.clone()]);
+        assert_eq!(lxd.machines(), std::slice::from_ref(&order.provider_instance_id));
         assert_eq!(lxd.query(&place)["status"], "Running");
         assert_eq!(lxd.lxc(&["exec", &order.provider_instance_id, "--", "ls", "/opt"]).unwrap().lines().count(), 150);
         let instance = instance_of(&world, &order).await;

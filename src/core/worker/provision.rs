@@ -95,12 +95,13 @@ async fn give_back(app: &App, claim: &Claim, interface: &Interface, order: &Orde
 
 /// Step 1. `None` when there is nothing to be done any more; then the event is ended.
 async fn begin(app: &App, claim: &Claim, order_id: Id) -> Result<Option<Order>> {
-    // Told once, whether the worker or an administrator took the order on. Notifiers are asked before the transaction,
-    // since they are scripts.
+    // Told once, whether the worker or an administrator took the order on, and before the waiting for a slow provider.
+    // Notifiers are asked before the transaction, since they are scripts.
     let is_open = orders::store::find(&app.database, order_id)
         .await?
         .is_some_and(|order| matches!(order.status, OrderStatus::Paid | OrderStatus::Provisioning));
-    let is_untold = is_open && !outbox::was_told(&app.database, claim.event_type, order_id).await?;
+    let is_untold =
+        is_open && Waiting::of(claim).is_none() && !outbox::was_told(&app.database, claim.event_type, order_id).await?;
     let deliveries = if is_untold { notifications::fan_out(app, claim).await? } else { Vec::new() };
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;

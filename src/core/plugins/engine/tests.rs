@@ -418,6 +418,7 @@ mod rustbill;
 mod mistakes;
 mod documented;
 mod email;
+mod incus;
 mod shipped;
 mod stock;
 mod yipay;
