@@ -241,7 +241,7 @@ on_both! {
         let (vmid, _) = shop.machine();
         // Somebody removed it by hand, and somebody else has its number.
         let mut stranger = Vm::of_somebody_else();
-        stranger.pool = "shop".to_owned();
+        "shop".clone_into(&mut stranger.pool);
         shop.sim.lock().vms.insert(vmid, stranger);
         let stopped = shop.call(&world, "execute_action", order.id).await.unwrap();
         assert_eq!(stopped["success"], false);

@@ -64,7 +64,8 @@ pub(crate) struct Answer {
 
 impl Answer {
     fn ok(data: Value) -> Self {
-        Self { status: 200, reason: "OK".to_owned(), body: json!({ "data": data }) }
+        let body = [("data".to_owned(), data)].into_iter().collect();
+        Self { status: 200, reason: "OK".to_owned(), body: Value::Object(body) }
     }
 
     /// As version 8 does it: the message stands in the status line and in the body.
