@@ -271,7 +271,7 @@ on_both! {
         // Only now is its file system looked at: the order can't go on while the daemon is away.
         lxd.start_again().await;
         let order = world.until_order_is(order.id, OrderStatus::Active).await;
-        assert_eq!(lxd.machines(), [order.provider_instance_id.clone()]);
+        assert_eq!(lxd.machines(), std::slice::from_ref(&order.provider_instance_id));
         assert_eq!(lxd.query(&place)["status"], "Running");
         assert_eq!(lxd.lxc(&["exec", &order.provider_instance_id, "--", "ls", "/opt"]).unwrap().lines().count(), 150);
         let instance = instance_of(&world, &order).await;
