@@ -231,8 +231,8 @@ fn a_script_is_read_edited_and_called() {
     let called = json_of(home, &["plugin", "call", &up, "admin_list_instances", "--arguments", r#"{"filter":"eu"}"#]);
     assert_eq!(called, json!(["eu"]));
     must_be_confirmed(home, &["plugin", "call", &up, "create_instance", "--args", r#"{"order_id":"o-7"}"#]);
-    let spend = ["plugin", "call", &up, "create_instance", "--args", r#"{"order_id":"o-7"}"#, "--yes", "--trace"];
-    let spent = rustbill(home, &spend);
+    let order = ["plugin", "call", &up, "create_instance", "--args", r#"{"order_id":"o-7"}"#, "--yes", "--trace"];
+    let spent = rustbill(home, &order);
     assert!(checked(&spend, &spent, 0).contains("i-"), "it made a server");
     let trace = text(&spent.stderr);
     assert!(trace.contains("trace: state_claim: ok") && !trace.contains("o-7"), "{trace}");
