@@ -233,7 +233,7 @@ fn a_script_is_read_edited_and_called() {
     must_be_confirmed(home, &["plugin", "call", &up, "create_instance", "--args", r#"{"order_id":"o-7"}"#]);
     let order = ["plugin", "call", &up, "create_instance", "--args", r#"{"order_id":"o-7"}"#, "--yes", "--trace"];
     let spent = rustbill(home, &order);
-    assert!(checked(&spend, &spent, 0).contains("i-"), "it made a server");
+    assert!(checked(&order, &spent, 0).contains("i-"), "it made a server");
     let trace = text(&spent.stderr);
     assert!(trace.contains("trace: state_claim: ok") && !trace.contains("o-7"), "{trace}");
     let log = ok(home, &["audit", "list", "--output", "json"]);

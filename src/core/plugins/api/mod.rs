@@ -5,8 +5,8 @@
 
 pub(super) mod grpc;
 mod http;
-mod mail;
 mod json_body;
+mod mail;
 mod state;
 mod tls;
 

@@ -413,12 +413,12 @@ fn calls_are_quick() {
     assert!(taken < Duration::from_secs(5), "{taken:?}");
 }
 
-mod kvm;
-mod rustbill;
-mod mistakes;
 mod documented;
 mod email;
 mod incus;
+mod kvm;
+mod mistakes;
+mod rustbill;
 mod shipped;
 mod stock;
 mod yipay;
