@@ -54,7 +54,8 @@ pub(super) enum InstanceCommand {
 No money moves, and nothing is ever billed for it.
 
 Examples:
-  rustbill instance assign 0190a5b0-7c1e-7000-8000-000000000001 --customer 0190a5b0-7c1e-7000-8000-000000000002")]
+  rustbill instance assign 0190a5b0-7c1e-7000-8000-000000000001 \\
+    --customer 0190a5b0-7c1e-7000-8000-000000000002")]
     Assign {
         /// The server, by our identifier
         id: String,

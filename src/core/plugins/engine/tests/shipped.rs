@@ -27,7 +27,7 @@ fn all_inspect_clean() {
     for (kind, source, version, has_page) in [
         (Kind::Gateway, BANK, "1.1.0", true),
         (Kind::Notifier, WEBHOOK, "1.1.0", false),
-        (Kind::FirstPartyProvider, STOCK, "1.0.0", true),
+        (Kind::FirstPartyProvider, STOCK, "1.1.0", true),
     ] {
         let inspected = inspect(kind, source).unwrap();
         assert_eq!((inspected.version.as_str(), inspected.has_admin_page), (version, has_page));
