@@ -215,6 +215,19 @@ on_both! {
         assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM instances").await, 0);
     }
 
+    async fn an_order_whose_money_is_on_its_way_back_waits_without_failing(world: World) {
+        let gateway = world.signed_gateway(json!({ "refund": "pending" })).await;
+        let payment = world.paid(Some(&gateway)).await;
+        let order = payment.order_id.unwrap();
+        is(&world.give_back(payment.id, "").await.unwrap_err(), Kind::Internal, "payment.refund_pending");
+        world.start_worker();
+        let sql = "SELECT last_error FROM event_queue WHERE order_id = $1 AND event_type = 'order_paid' AND status = 'pending' AND attempts > 0";
+        let problem = wait::value("the worker looked at it", async || world.db().q(sql).bind(order).scalar_opt::<String>().await.unwrap()).await;
+        assert_eq!(problem, "");
+        world.set_gateway(&gateway, json!({ "refund": "refuse" })).await;
+        world.until_order_is(order, OrderStatus::Active).await;
+    }
+
     async fn a_server_that_is_killed_in_between_gives_back_once(world: World) {
         let gate = Receiver::start().await;
         gate.hold();

@@ -4,7 +4,7 @@ use rustbill::core::{
     id::Id,
     orders::{Order, OrderStatus},
     plugins::{self, Interface},
-    products::Product,
+    products::{self, Product},
     settlement, supply,
 };
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use crate::{
         database::TestDatabase,
         dynamic,
         server::{InProcess, channel, customer_token},
-        world::World,
+        world::{World, new_product},
     },
 };
 
@@ -114,5 +114,16 @@ on_both! {
         plugins::update(&world.app, &world.admin, shop.provider.id, &change).await.unwrap();
         let quote = supply::quote(&world.app, &world.admin, shop.provider.id, &wish).await.unwrap();
         assert_eq!((quote.amount.to_string().as_str(), quote.currency.as_str()), ("12.50", "CNY"));
+    }
+
+    async fn what_a_product_is_like_replaces_no_setting(world: World) {
+        let mut shop = Shop::open(&world, json!({})).await;
+        let mut new = new_product(&shop.provider);
+        new.name = "Another".to_owned();
+        new.specs.insert("servers".to_owned(), r#"[{"id":"s1","address":"192.0.2.66","region":"eu"}]"#.to_owned());
+        shop.product = products::create(&world.app, &world.admin, &new).await.unwrap();
+        let order = shop.buy(&world, OrderStatus::Active).await;
+        let address: String = world.db().q("SELECT ip_address FROM instances WHERE order_id = $1").bind(order.id).scalar().await.unwrap();
+        assert_eq!(address, "203.0.113.5");
     }
 }

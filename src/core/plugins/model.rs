@@ -1,5 +1,7 @@
 //! Definitions and interfaces.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use sqlx::types::Json;
 
@@ -117,6 +119,17 @@ impl Interface {
     pub fn has_setting(&self, name: &str) -> bool {
         self.config.get(name).is_some()
             || self.config_schema.pointer("/properties").is_some_and(|known| known.get(name).is_some())
+    }
+
+    /// Puts values beside the fields of a call, each under its own name, unless that is the name of a field or of a
+    /// setting: what a server is like must not say which host a script sends its password to.
+    pub fn add_values(&self, business: &mut Value, values: &BTreeMap<String, String>) {
+        let Value::Object(fields) = business else { return };
+        for (name, value) in values {
+            if !self.has_setting(name) {
+                fields.entry(name.clone()).or_insert_with(|| Value::from(value.as_str()));
+            }
+        }
     }
 
     /// The settings with every secret replaced by a mask.

@@ -81,7 +81,7 @@ pub async fn quote(app: &App, actor: &Actor, interface: Id, wish: &Specs) -> Res
         return Ok(Quote { amount: product.price_of(billing_cycle)?, currency, billing_cycle });
     }
     let spec = spec::complete(&template, &Specs::new(), wish)?;
-    let answer = app.plugins.call_json(&interface, "query_price", described(json!({}), &spec)).await?;
+    let answer = app.plugins.call_json(&interface, "query_price", described(&interface, json!({}), &spec)).await?;
     read_quote(&interface, &answer, &app.settings.billing.currency)
 }
 
@@ -129,7 +129,7 @@ async fn buy_there(app: &App, actor: &Actor, interface: &Interface, spec: &Specs
         "product_name": "",
         "billing_cycle": BillingCycle::Monthly,
     });
-    let answer = app.plugins.call_json(interface, FUNCTION, described(business, spec)).await?;
+    let answer = app.plugins.call_json(interface, FUNCTION, described(interface, business, spec)).await?;
     let server = ProviderServer::read(&answer);
     if server.instance_id.is_empty() {
         return Err(nonsense(interface, FUNCTION, "no `instance_id`: look there whether a server was made"));
@@ -168,14 +168,11 @@ async fn cheapest(app: &App, interface: &Interface, template: &Template, wish: &
     })
 }
 
-/// The values of a specification, whole and each under its own name, beside fields whose names none of them can take.
-fn described(mut business: Value, spec: &Specs) -> Value {
-    if let Value::Object(fields) = &mut business {
-        fields.insert("server_spec".to_owned(), json!(spec));
-        for (key, value) in spec {
-            fields.entry(key.clone()).or_insert_with(|| Value::from(value.as_str()));
-        }
-    }
+/// The values of a specification, whole and each under its own name, beside fields and settings whose names none of them
+/// can take.
+fn described(interface: &Interface, mut business: Value, spec: &Specs) -> Value {
+    business["server_spec"] = json!(spec);
+    interface.add_values(&mut business, spec);
     business
 }
 

@@ -8,6 +8,7 @@
 //! A provider may say in step 2 that the server is being made. Then a transaction keeps what it is called, and the event
 //! comes back to ask how it is (`pending.rs`) in the place of step 2, until it runs.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{
@@ -31,6 +32,8 @@ use crate::core::{
     time::Timestamp,
 };
 
+/// How long an order whose money is on its way back waits until it is looked at again.
+const REFUND_WAIT: TimeDelta = TimeDelta::seconds(10);
 /// Characters of a reason that is kept with the order.
 const REASON_MAX: usize = 300;
 
@@ -93,7 +96,7 @@ async fn give_back(app: &App, claim: &Claim, interface: &Interface, order: &Orde
     compensate(app, claim, order, &cause).await
 }
 
-/// Step 1. `None` when there is nothing to be done any more; then the event is ended.
+/// Step 1. `None` when there is nothing to be done any more, or not now; then the event is ended or put back.
 async fn begin(app: &App, claim: &Claim, order_id: Id) -> Result<Option<Order>> {
     // Told once, whether the worker or an administrator took the order on, and before the waiting for a slow provider.
     // Notifiers are asked before the transaction, since they are scripts.
@@ -110,7 +113,10 @@ async fn begin(app: &App, claim: &Claim, order_id: Id) -> Result<Option<Order>> 
         // All of its money is on its way back: a server would be made for nothing. Either the order ends with the refund,
         // or the gateway refuses and it goes on from here.
         OrderStatus::Paid if settlement::is_being_refunded(&mut tx, order_id).await? => {
-            Err(Error::unavailable("order.refunding", format!("the order `{order_id}` is being refunded")))
+            // It may take days until somebody knows, and is no failure that the log should have each time.
+            outbox::ask_later(&mut tx, at, claim, REFUND_WAIT, claim.payload.clone()).await?;
+            tx.commit().await?;
+            Ok(None)
         }
         OrderStatus::Paid | OrderStatus::Provisioning => {
             if order.status == OrderStatus::Paid {
@@ -147,13 +153,8 @@ async fn ask_provider(app: &App, interface: &Interface, order: &Order) -> Result
         "billing_cycle": order.billing_cycle,
         "server_spec": order.server_spec.0,
     });
-    // The values of the specification stand beside the others too, as the authors' documentation has it; none of them
-    // can take the name of one of ours.
-    if let Value::Object(fields) = &mut business {
-        for (key, value) in &order.server_spec.0 {
-            fields.entry(key.clone()).or_insert_with(|| Value::from(value.as_str()));
-        }
-    }
+    // The values of the specification stand beside the others too, as the authors' documentation has it.
+    interface.add_values(&mut business, &order.server_spec.0);
     let answer = app.plugins.call_json(interface, "create_instance", business).await?;
     let field = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let made = Made {

@@ -198,3 +198,38 @@ fn sections_and_pages_escape_what_the_server_says() {
         assert_eq!((&actions[0]["enabled"], &actions[2]["enabled"]), (&json!(false), &json!(true)));
     });
 }
+
+#[test]
+fn a_machine_that_was_asked_for_without_an_answer_may_still_begin() {
+    with(|bench| {
+        let order = json!({ "order_id": "o1", "api_url": "https://h" });
+        let asked = |bench: &Bench| bench.world.lock().unwrap().state.get("asked:rb-o1").cloned();
+        let remember = |bench: &Bench, at: i64, times: i64| {
+            let entry = json!({ "at": at, "times": times }).to_string();
+            bench.world.lock().unwrap().state.insert("asked:rb-o1".to_owned(), entry);
+        };
+        bench.answers(404, &json!({ "error": "not found" }));
+        // It is noted before the server hears of it, and forgotten when the server said no.
+        assert!(bench.text("create_instance", &order).unwrap_err().contains("not found"));
+        assert_eq!(asked(bench), None);
+        let requests = std::mem::take(&mut bench.world.lock().unwrap().requests);
+        let place = |wanted: HostFunction, argument: &str| {
+            let found =
+                requests.iter().position(|(function, arguments)| *function == wanted && arguments[0] == argument);
+            found.unwrap_or_else(|| panic!("{argument}: {requests:?}"))
+        };
+        assert!(place(HostFunction::StateSet, "asked:rb-o1") < place(HostFunction::HttpRequestWithCert, "POST"));
+        // Whoever ends the order a moment later must not take it for gone.
+        bench.answers(404, &json!({ "error": "not found" }));
+        remember(bench, 9_999_999_999, 1);
+        assert!(bench.fails("terminate_instance", &order).contains("may still be made"));
+        remember(bench, 1, 1);
+        assert_eq!(bench.text("terminate_instance", &order), Ok(String::new()));
+        assert_eq!(asked(bench), None);
+        // One that never answers is not asked for ever, so that the order can end.
+        remember(bench, 1, 5);
+        assert!(bench.fails("create_instance", &order).contains("no answer came"));
+        let world = bench.world.lock().unwrap();
+        assert!(!world.requests.iter().any(|(_, arguments)| arguments[0] == "POST"), "{:?}", world.requests);
+    });
+}

@@ -1,5 +1,7 @@
 //! `provider-rustbill.rn` against an upstream that answers what a test says.
 
+mod ends;
+
 use super::*;
 
 const SCRIPT: &str = include_str!("../../../../../plugins/provider-rustbill.rn");
@@ -282,31 +284,6 @@ fn only_a_certain_no_is_returned() {
         assert!(desk.text("create_instance", &json!({})).unwrap_err().contains("order_id"));
         assert_eq!(desk.state(&format!("begun:{ORDER}")), None);
         assert!(!desk.names().contains(&"CreateOrder".to_owned()));
-    });
-}
-
-#[test]
-fn the_end_of_a_server_is_the_end_of_its_order() {
-    let asked = json!({ "order_id": ORDER, "instance_id": THERE });
-    with(move |desk| {
-        desk.answer("TerminateInstance", ok(&json!({})));
-        for (status, ended) in [("active", true), ("suspended", true), ("terminated", false), ("cancelled", false)] {
-            desk.answer("GetOrder", ok(&json!({ "order": order(status) })));
-            assert_eq!(desk.text("terminate_instance", &asked), Ok(String::new()), "{status}");
-            assert_eq!(desk.names().contains(&"TerminateInstance".to_owned()), ended, "{status}");
-        }
-        desk.answer("GetOrder", ok(&json!({ "order": order("provisioning") })));
-        assert!(desk.failure("terminate_instance", &asked).contains("provisioning"));
-        desk.answer("GetOrder", error("PERMISSION_DENIED", "permission.foreign"));
-        assert!(desk.failure("terminate_instance", &asked).contains("permission.foreign"));
-        desk.answer("GetOrder", error("NOT_FOUND", "not_found"));
-        assert_eq!(desk.text("terminate_instance", &asked), Ok(String::new()));
-        // Never paid, and long enough ago that no payment is on its way.
-        desk.answer("GetOrder", ok(&json!({ "order": order("pending") })));
-        desk.remember(&format!("paying:{ORDER}"), "1000");
-        assert_eq!(desk.text("terminate_instance", &asked), Ok(String::new()));
-        let nothing = json!({ "order_id": "unknown", "instance_id": "" });
-        assert!(desk.text("terminate_instance", &nothing).unwrap_err().contains("nothing was bought"));
     });
 }
 

@@ -105,6 +105,32 @@ fn bank_transfers_back_are_listed_until_they_are_done() {
 }
 
 #[test]
+fn a_bank_transfer_back_that_was_cut_off_is_listed_once() {
+    with(Kind::Gateway, BANK, |bench| {
+        let refund = |id: &str| json!({"refund_id": id, "payment_id": "p1", "amount": "12.00", "currency": "CNY"});
+        bench.json("refund", &refund("r1"));
+        let begun: Vec<(HostFunction, Vec<String>)> = std::mem::take(&mut bench.world.lock().unwrap().requests);
+        let is_write = |function: HostFunction| matches!(function, HostFunction::StateSet | HostFunction::StateClaim);
+        let writes: Vec<&Vec<String>> =
+            begun.iter().filter(|(function, _)| is_write(*function)).map(|(_, arguments)| arguments).collect();
+        assert!(writes.len() >= 3, "{writes:?}");
+        for kept in 0..=writes.len() {
+            // The call ended after so many writes; another refund comes before it is asked again.
+            let state = writes[..kept].iter().map(|arguments| (arguments[0].clone(), arguments[1].clone())).collect();
+            bench.world.lock().unwrap().state = state;
+            for id in ["r2", "r1", "r2", "r1"] {
+                assert_eq!(bench.json("refund", &refund(id))["status"], "refunded");
+            }
+            let owed = bench.json("admin_list", &json!({}));
+            let mut ids: Vec<&str> =
+                owed.as_array().unwrap().iter().filter_map(|one| one["refund_id"].as_str()).collect();
+            ids.sort_unstable();
+            assert_eq!(ids, ["r1", "r2"], "after {kept} writes: {owed}");
+        }
+    });
+}
+
+#[test]
 fn webhook() {
     with(Kind::Notifier, WEBHOOK, |bench| {
         let reply = |bench: &Bench, status: u16| {
