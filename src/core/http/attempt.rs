@@ -54,9 +54,8 @@ pub(super) async fn send(
         Err(failure) => {
             match &failure {
                 Failure::Unreachable(_) | Failure::Broken(_) if counts => turn.failed(),
-                Failure::Unreachable(_) | Failure::Broken(_) => drop(turn),
                 // What we refuse, or do not trust, says nothing about the host.
-                Failure::Answered(_) | Failure::Final(_) => drop(turn),
+                Failure::Unreachable(_) | Failure::Broken(_) | Failure::Answered(_) | Failure::Final(_) => drop(turn),
             }
             Err(failure)
         }

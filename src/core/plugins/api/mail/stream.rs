@@ -131,9 +131,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut sent = 0;
-            while stream.write_all(&[b'2'; 64 * 1024]).await.is_ok() {
-                sent += 64 * 1024;
+            let (mut sent, part) = (0, vec![b'2'; 64 * 1024]);
+            while stream.write_all(&part).await.is_ok() {
+                sent += part.len();
                 assert!(sent < 100 * RECEIVED_MAX, "nobody stops it");
             }
         });
