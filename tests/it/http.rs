@@ -205,6 +205,37 @@ async fn a_dead_host_is_left_alone_and_found_again_when_it_returns() {
 }
 
 #[tokio::test]
+async fn a_host_that_others_lead_to_is_not_left_alone_for_what_they_chose() {
+    let clock = still();
+    let client = client(&clock);
+    let sick = Router::new().route("/sick", any(async || StatusCode::NOT_EXTENDED)).fallback(async || "well");
+    let other = serve(sick).await;
+    let sent = format!("http://{other}/sick");
+    let lead = serve(Router::new().fallback(async move || Redirect::temporary(&sent))).await;
+    for _ in 0..6 {
+        assert_eq!(ask(&client, "GET", &format!("http://{lead}/")).await.unwrap().0, 510);
+    }
+    assert_eq!(ask(&client, "GET", &format!("http://{other}/")).await.unwrap(), (200, "well".to_owned()));
+    for _ in 0..5 {
+        assert_eq!(ask(&client, "GET", &format!("http://{other}/sick")).await.unwrap().0, 510);
+    }
+    assert_eq!(failed(ask(&client, "GET", &format!("http://{other}/")).await).code(), "http.left_alone");
+}
+
+#[tokio::test]
+async fn a_host_that_had_no_time_to_answer_is_not_left_alone() {
+    let hasty = client(&still()).with_patience(Duration::from_millis(50));
+    let (address, _) = raw(async |stream: tokio::net::TcpStream, _| {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    for _ in 0..6 {
+        assert_eq!(failed(ask(&hasty, "GET", &format!("http://{address}/")).await).code(), "http.failed");
+    }
+}
+
+#[tokio::test]
 async fn redirects_lead_to_the_end_three_times_at_most() {
     let client = client(&still());
     let hop = async |axum::extract::Path(left): axum::extract::Path<u32>| match left {

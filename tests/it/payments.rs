@@ -191,6 +191,28 @@ on_both! {
         settlement::pay_order(&world.app, &world.admin, order.id, None).await.unwrap();
     }
 
+    async fn customers_are_not_sent_to_an_address_that_browsers_run(world: World) {
+        let customer = world.customer().await;
+        let actor = actor_of(&world.customer_user(&customer).await);
+        let friendly = include_str!("scripts/gateway-friendly.rn");
+        let wallet = friendly.replace("https://pay.example.com/", "weixin://dl/business/?t=1");
+        // What looks like another scheme loses its control characters on the way.
+        let script = friendly.replace("https://pay.example.com/", "java\\u{1}Script://%0aalert(document.domain)");
+        assert!(script.contains("java\\u{1}Script"), "the replacement is a part of the script");
+        for (file, source, is_good) in [("gateway-wallet.rn", wallet, true), ("gateway-script.rn", script, false)] {
+            world.write_plugin(file, &source);
+            let gateway = world.interface(file, json!({})).await;
+            let target = Target::Recharge { customer_id: None, amount: money("5.00") };
+            let started = settlement::start(&world.app, &actor, target, gateway.id, "").await;
+            match started {
+                Ok(payment) => assert!(is_good && payment.payment_url == "weixin://dl/business/?t=1", "{payment:?}"),
+                Err(error) => assert!(!is_good && error.to_string().contains("`javascript:`"), "{file}: {error}"),
+            }
+        }
+        let failed = "SELECT CAST(COUNT(*) AS BIGINT) FROM payments WHERE status = 'failed' AND payment_url = ''";
+        assert_eq!(world.count(failed).await, 1);
+    }
+
     async fn an_order_names_the_gateway_that_paid_it(world: World) {
         let product = world.product(&world.instant_provider().await).await;
         let (first, second) = (world.signed_gateway(json!({})).await, world.signed_gateway(json!({})).await);

@@ -1,12 +1,16 @@
 //! One request and its answer, in bounded time and size.
 
-use std::{error::Error as StdError, io};
+use std::{error::Error as StdError, io, time::Duration};
 
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Checked, RESPONSE_MAX, Response, circuit::Hosts};
 use crate::core::error::{Error, Kind, Result};
+
+/// How long a host must have kept a request waiting for that to tell of the host: less is left of the time where a
+/// redirect, other attempts or the wait for a turn took the rest.
+const FAIR_WAIT: Duration = Duration::from_secs(3);
 
 /// Why an attempt was not the last word.
 #[derive(Debug)]
@@ -31,23 +35,27 @@ pub(super) async fn send(
     let shown = format!("{} {}", request.method, request.url.host_str().unwrap_or_default());
     let host = super::redirect::host_and_port(&request.url);
     let turn = hosts.enter(&host).await.map_err(Failure::Final)?;
-    let outcome = timeout_at(deadline, exchange(client, request, &shown)).await.unwrap_or_else(|_| {
+    let begun = Instant::now();
+    let outcome = timeout_at(deadline, exchange(client, request, &shown)).await;
+    // Whoever leads us to a host may choose what fails there, and when: others must not find it left alone for that.
+    let counts = !request.is_led && (outcome.is_ok() || begun.elapsed() >= FAIR_WAIT);
+    let outcome = outcome.unwrap_or_else(|_| {
         Err(Failure::Broken(Error::unavailable("http.failed", format!("{shown} failed: it took too long"))))
     });
     match outcome {
         Ok(response) => {
-            if is_fault_of_host(response.status) {
-                turn.failed();
-            } else {
-                turn.succeeded();
+            match is_fault_of_host(response.status) {
+                true if counts => turn.failed(),
+                true => drop(turn),
+                false => turn.succeeded(),
             }
             if is_passing(response.status) { Err(Failure::Answered(response)) } else { Ok(response) }
         }
         Err(failure) => {
             match &failure {
-                Failure::Unreachable(_) | Failure::Broken(_) => turn.failed(),
+                Failure::Unreachable(_) | Failure::Broken(_) if counts => turn.failed(),
                 // What we refuse, or do not trust, says nothing about the host.
-                Failure::Answered(_) | Failure::Final(_) => drop(turn),
+                Failure::Unreachable(_) | Failure::Broken(_) | Failure::Answered(_) | Failure::Final(_) => drop(turn),
             }
             Err(failure)
         }

@@ -97,6 +97,8 @@ struct Checked {
     url: Url,
     headers: HeaderMap,
     body: Bytes,
+    /// Whether another host led here.
+    is_led: bool,
 }
 
 impl HttpClient {
@@ -206,7 +208,7 @@ fn checked(policy: &Policy, request: Request<'_>) -> Result<Checked> {
         };
         headers.append(name, value);
     }
-    Ok(Checked { method, url, headers, body: request.body })
+    Ok(Checked { method, url, headers, body: request.body, is_led: false })
 }
 
 /// Checks a URL's address where it is one already; names are checked when they are resolved.

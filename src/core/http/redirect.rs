@@ -55,7 +55,7 @@ pub(super) fn next(
         return Err(refused(&request.url, "redirects to another host, which is not shown our certificate"));
     }
     let headers = if stays { request.headers } else { harmless(&request.headers) };
-    Ok(Checked { url: target, headers, ..request })
+    Ok(Checked { url: target, headers, is_led: request.is_led || !stays, ..request })
 }
 
 fn harmless(headers: &HeaderMap) -> HeaderMap {
@@ -84,7 +84,8 @@ mod tests {
         for name in ["accept", "authorization", "cookie", "x-api-key", "private-token"] {
             headers.insert(name, "v".parse().unwrap());
         }
-        Checked { method: Method::GET, url: url.parse().unwrap(), headers, body: bytes::Bytes::default() }
+        let url = url.parse().unwrap();
+        Checked { method: Method::GET, url, headers, body: bytes::Bytes::default(), is_led: false }
     }
 
     fn led(from: &str, to: &str, may_leave: bool) -> Result<Checked> {

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::poll;
@@ -26,6 +27,9 @@ use crate::core::{
 
 /// Characters of a URL.
 const URL_MAX: usize = 2000;
+
+/// Schemes of addresses that a browser runs, or shows as if they were part of the page that leads there.
+const RUN_BY_BROWSERS: [&str; 6] = ["about", "blob", "data", "file", "javascript", "vbscript"];
 
 /// What is paid for.
 #[derive(Clone, Copy, Debug)]
@@ -67,13 +71,26 @@ pub async fn start(app: &App, actor: &Actor, target: Target, gateway: Id, return
         // Gateways that look for fraud want to know it; who calls from this machine has none.
         "client_ip": actor.source().parse::<IpAddr>().map(|address| address.to_string()).unwrap_or_default(),
     });
-    match app.plugins.call_json(&interface, "create_payment", business).await {
+    match app.plugins.call_json(&interface, "create_payment", business).await.and_then(followable) {
         Ok(answer) => app.database.retry(|| keep_answer(app, actor, &payment, &answer)).await,
         Err(error) => {
             let note = error.to_string();
             app.database.retry(|| mark_failed(app, actor, &payment, &note)).await?;
             Err(gateway_failed(&interface, error))
         }
+    }
+}
+
+/// The answer, unless it sends the customer to an address that would act in the shop's name: what it says may come from
+/// the platform as it is. Addresses of payment apps have schemes of their own.
+fn followable(answer: Value) -> Result<Value> {
+    let address = answer.get("payment_url").and_then(Value::as_str).unwrap_or_default();
+    match Url::parse(address) {
+        Ok(url) if RUN_BY_BROWSERS.contains(&url.scheme()) => {
+            let words = format!("it answered with a `{}:` address, which customers are not sent to", url.scheme());
+            Err(Error::internal("payment.gateway", words))
+        }
+        _ => Ok(answer),
     }
 }
 

@@ -4,7 +4,7 @@
 //! of the other server, an error too, is a value for the script; that there was none ends the script's call, so that
 //! whoever asked the script knows that it has to ask again.
 
-use std::sync::LazyLock;
+use std::{io, sync::LazyLock};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use percent_encoding::percent_decode;
@@ -12,7 +12,7 @@ use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
     prost::Message as _,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{HostApi, http::header_list};
 use crate::core::http::{Request, Response};
@@ -22,6 +22,9 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 
 /// Bytes of a request's message.
 const MESSAGE_MAX: usize = 1024 * 1024;
+/// Bytes of an answer in JSON, which is many times as long as what came: in JSON a message of two bytes has all its
+/// fields. A script could not be given more anyway.
+const ANSWER_MAX: usize = 4 * 1024 * 1024;
 /// Characters of an error's text that a script is given.
 const WORDS_MAX: usize = 1_000;
 /// Bytes before each frame: a flag, and the length.
@@ -78,7 +81,7 @@ impl HostApi {
         let url = format!("{}/{method}", base_url.trim_end_matches('/'));
         let request = Request { method: "POST", url: &url, headers, body };
         let response = self.http.send(request).await.map_err(|error| error.to_string())?;
-        read(&descriptor.output(), &response).map(|answer| answer.to_string())
+        read(&descriptor.output(), &response)
     }
 }
 
@@ -100,7 +103,7 @@ fn framed(input: &MessageDescriptor, json: &str) -> Result<Bytes, String> {
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     let message = DynamicMessage::deserialize_with_options(input.clone(), &mut deserializer, &options)
         .and_then(|message| deserializer.end().map(|()| message))
-        .map_err(|cause| format!("the request is no `{name}` in JSON: {cause}"))?;
+        .map_err(|cause| format!("the request is no `{name}` in JSON: {}", told(&cause)))?;
     let length = message.encoded_len();
     let head = u32::try_from(length).ok().filter(|_| length <= MESSAGE_MAX);
     let head = head.ok_or_else(|| format!("the request has {length} bytes, at most {MESSAGE_MAX} are allowed"))?;
@@ -109,6 +112,16 @@ fn framed(input: &MessageDescriptor, json: &str) -> Result<Bytes, String> {
     body.put_u32(head);
     message.encode(&mut body).map_err(|cause| format!("the request can't be written: {cause}"))?;
     Ok(body.freeze())
+}
+
+/// What is wrong with a request: the name of a field that is not known, else only the place, since other causes quote
+/// the value.
+fn told(cause: &serde_json::Error) -> String {
+    let words = cause.to_string();
+    if words.starts_with("unrecognized field name") {
+        return words;
+    }
+    format!("line {}, column {}", cause.line(), cause.column())
 }
 
 /// What a call came to.
@@ -134,7 +147,7 @@ impl Outcome {
     }
 }
 
-fn read(output: &MessageDescriptor, response: &Response) -> Result<Value, String> {
+fn read(output: &MessageDescriptor, response: &Response) -> Result<String, String> {
     let no_grpc = |what: &str| format!("the server answered with HTTP status {} and {what}", response.status);
     let mut outcome = Outcome::default();
     for (name, value) in &response.headers {
@@ -154,16 +167,39 @@ fn read(output: &MessageDescriptor, response: &Response) -> Result<Value, String
     let status = CODES.get(code).copied().unwrap_or("UNKNOWN");
     let Outcome { message, error_code, .. } = outcome;
     if code != 0 {
-        return Ok(json!({ "code": code, "status": status, "message": message, "error_code": error_code }));
+        return Ok(json!({ "code": code, "status": status, "message": message, "error_code": error_code }).to_string());
     }
     let data = data.ok_or_else(|| no_grpc("success without a message"))?;
     let message = DynamicMessage::decode(output.clone(), data)
         .map_err(|cause| no_grpc(&format!("no `{}`: {cause}", output.full_name())))?;
+    let body = body(&message).map_err(|cause| no_grpc(&format!("a message that can't be told: {cause}")))?;
+    Ok(format!(r#"{{"code":0,"status":"OK","message":"","error_code":"","body":{body}}}"#))
+}
+
+/// A message as JSON text, written into bounded space and not made as values first.
+fn body(message: &DynamicMessage) -> Result<String, String> {
     let options = SerializeOptions::new().skip_default_fields(false).use_proto_field_name(true);
-    let body = message
-        .serialize_with_options(serde_json::value::Serializer, &options)
-        .map_err(|cause| no_grpc(&format!("a message that has no JSON form: {cause}")))?;
-    Ok(json!({ "code": code, "status": status, "message": "", "error_code": "", "body": body }))
+    let mut text = Bounded(Vec::new());
+    let mut serializer = serde_json::Serializer::new(&mut text);
+    message.serialize_with_options(&mut serializer, &options).map_err(|cause| cause.to_string())?;
+    String::from_utf8(text.0).map_err(|cause| cause.to_string())
+}
+
+/// Takes [`ANSWER_MAX`] bytes and no more.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > ANSWER_MAX {
+            return Err(io::Error::other(format!("in JSON it has more than the {ANSWER_MAX} bytes that are allowed")));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The message among the frames, and the trailers noted.
@@ -206,6 +242,10 @@ mod tests {
         [&[flag][..], &u32::try_from(content.len()).unwrap().to_be_bytes(), content].concat()
     }
 
+    fn parsed(answer: &str) -> serde_json::Value {
+        serde_json::from_str(answer).unwrap()
+    }
+
     const WEB: (&str, &str) = ("content-type", CONTENT_TYPE);
 
     #[test]
@@ -231,6 +271,12 @@ mod tests {
         for bad in [r#"{"orderid": "ab"}"#, "{} {}", "", r#"{"order_id": 1}"#] {
             assert!(framed(&input, bad).unwrap_err().contains("rustbill.order.PayOrderRequest"), "{bad}");
         }
+        assert!(framed(&input, r#"{"orderid": "ab"}"#).unwrap_err().contains("'orderid'"));
+        let input_of_login = find("rustbill.identity.IdentityService/Login").unwrap().input();
+        for secret in [r#"{"username": "u", "password": 7654321}"#, r#""Bearer 7654321""#] {
+            let error = framed(&input_of_login, secret).unwrap_err();
+            assert!(error.contains("line 1") && !error.contains("7654321"), "{error}");
+        }
         let long = format!(r#"{{"order_id": "{}"}}"#, "x".repeat(MESSAGE_MAX));
         assert!(framed(&input, &long).unwrap_err().contains("at most 1048576"));
     }
@@ -240,7 +286,7 @@ mod tests {
         let output = find("rustbill.order.OrderService/ListOrders").unwrap().output();
         // meta.total = 7
         let body = [frame(0, &[0x12, 2, 0x08, 7]), frame(TRAILERS, b"grpc-status:0\r\n")].concat();
-        let answer = read(&output, &response(200, &[WEB], &body)).unwrap();
+        let answer = parsed(&read(&output, &response(200, &[WEB], &body)).unwrap());
         assert_eq!((&answer["code"], &answer["status"]), (&json!(0), &json!("OK")));
         assert_eq!(answer["body"]["meta"], json!({ "total": "7", "page": 0, "page_size": 0, "total_pages": 0 }));
         assert_eq!(answer["body"]["orders"], json!([]));
@@ -253,10 +299,23 @@ mod tests {
             "code": 16, "status": "UNAUTHENTICATED", "message": "log in ✓ first", "error_code": "auth.required"
         });
         let trailers = b"grpc-status: 16\r\ngrpc-message: log%20in%20%E2%9C%93 first\r\nerror-code: auth.required\r\n";
-        assert_eq!(read(&output, &response(200, &[WEB], &frame(TRAILERS, trailers))).unwrap(), expected);
+        assert_eq!(parsed(&read(&output, &response(200, &[WEB], &frame(TRAILERS, trailers))).unwrap()), expected);
         let headers =
             [("grpc-status", "16"), ("grpc-message", "log%20in%20%E2%9C%93 first"), ("error-code", "auth.required")];
-        assert_eq!(read(&output, &response(401, &headers, b"")).unwrap(), expected);
+        assert_eq!(parsed(&read(&output, &response(401, &headers, b"")).unwrap()), expected);
+    }
+
+    #[test]
+    fn an_answer_that_swells_is_cut_off_before_it_fills_the_memory() {
+        let output = find("rustbill.order.OrderService/ListOrders").unwrap().output();
+        let with = |orders: usize| {
+            // Each order is two bytes here, and some hundreds in JSON.
+            let body = [frame(0, &[0x0a, 0].repeat(orders)), frame(TRAILERS, b"grpc-status:0\r\n")].concat();
+            read(&output, &response(200, &[WEB], &body))
+        };
+        assert_eq!(parsed(&with(100).unwrap())["body"]["orders"].as_array().unwrap().len(), 100);
+        let error = with(500_000).unwrap_err();
+        assert!(error.contains("more than the 4194304 bytes"), "{error}");
     }
 
     #[test]

@@ -75,8 +75,10 @@ pub(super) fn header_list(json: &str) -> Result<Vec<(String, String)>, String> {
     if json.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let fields: Map<String, Value> =
-        serde_json::from_str(json).map_err(|cause| format!("the headers are no JSON object of texts: {cause}"))?;
+    // Without the cause, which quotes what is there instead, such as a token.
+    let fields: Map<String, Value> = serde_json::from_str(json).map_err(|cause| {
+        format!("the headers are no JSON object of texts: line {}, column {}", cause.line(), cause.column())
+    })?;
     fields
         .into_iter()
         .map(|(name, value)| match value {
@@ -85,4 +87,18 @@ pub(super) fn header_list(json: &str) -> Result<Vec<(String, String)>, String> {
             _ => Err(format!("the header `{name}` is no text")),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::header_list;
+
+    #[test]
+    fn headers_that_can_not_be_read_are_not_shown() {
+        for wrong in ["\"Bearer hunter2\"", "[\"hunter2\"]", "{\"authorization\": \"hunter2"] {
+            let problem = header_list(wrong).unwrap_err();
+            assert!(problem.contains("line 1") && !problem.contains("hunter2"), "{problem}");
+        }
+        assert_eq!(header_list("{\"a\": 1}").unwrap(), [("a".to_owned(), "1".to_owned())]);
+    }
 }

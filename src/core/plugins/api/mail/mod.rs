@@ -1,11 +1,12 @@
 //! Mail for scripts: `smtp_send`, `smtp_try` and `smtp_check`.
 //!
-//! `server.rs` reads the settings of the mail server, `message.rs` builds the mail, and this file talks. Mail servers
-//! obey the rules of all outbound connections: their addresses are checked and those very addresses are used, and one
-//! that fails again and again is left alone for a while.
+//! `server.rs` reads the settings of the mail server, `message.rs` builds the mail, `stream.rs` is the connection, and
+//! this file talks. Mail servers obey the rules of all outbound connections: their addresses are checked and those very
+//! addresses are used, and one that fails again and again is left alone for a while.
 
 mod message;
 mod server;
+mod stream;
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
@@ -14,7 +15,7 @@ use lettre::{
     transport::smtp::{
         Error as SmtpError,
         authentication::DEFAULT_MECHANISMS,
-        client::{AsyncSmtpConnection, TlsParameters},
+        client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters},
         extension::ClientId,
     },
 };
@@ -134,7 +135,15 @@ async fn talk(
         Encryption::StartTls => (None, tls),
         Encryption::Tls => (tls, None),
     };
-    let mut connection = AsyncSmtpConnection::connect_tokio1(addresses, Some(CONNECT_TIMEOUT), &hello, wrapped, None)
+    let stream = stream::connect(addresses).await.map_err(|cause| Trouble {
+        is_host: true,
+        problem: Problem::temporary(format!("connecting failed: {cause}")),
+    })?;
+    let stream: Box<dyn AsyncTokioStream> = match wrapped {
+        Some(tls) => Box::new(stream::encrypted(stream, tls).await.map_err(|cause| trouble("connecting", &cause))?),
+        None => Box::new(stream),
+    };
+    let mut connection = AsyncSmtpConnection::connect_with_transport(stream, &hello)
         .await
         .map_err(|cause| trouble("connecting", &cause))?;
     if let Some(tls) = upgraded {
