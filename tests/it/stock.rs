@@ -119,7 +119,7 @@ on_both! {
     async fn what_a_product_is_like_replaces_no_setting(world: World) {
         let mut shop = Shop::open(&world, json!({})).await;
         let mut new = new_product(&shop.provider);
-        new.name = "Another".to_owned();
+        "Another".clone_into(&mut new.name);
         new.specs.insert("servers".to_owned(), r#"[{"id":"s1","address":"192.0.2.66","region":"eu"}]"#.to_owned());
         shop.product = products::create(&world.app, &world.admin, &new).await.unwrap();
         let order = shop.buy(&world, OrderStatus::Active).await;

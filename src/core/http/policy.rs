@@ -38,7 +38,7 @@ fn is_special(address: IpAddr) -> bool {
 
 /// The special-purpose registry of RFC 6890, as far as something may answer there.
 fn is_special_v4(address: Ipv4Addr) -> bool {
-    let [a, b, ..] = address.octets();
+    let [a, b, c, _] = address.octets();
     address.is_private()
         || address.is_loopback()
         || address.is_link_local()
@@ -52,6 +52,8 @@ fn is_special_v4(address: Ipv4Addr) -> bool {
         // Benchmarking (RFC 2544) and protocol assignments (RFC 6890).
         || (a == 198 && (b == 18 || b == 19))
         || (a == 192 && b == 0)
+        // Relays of 6to4 (RFC 7526).
+        || (a == 192 && b == 88 && c == 99)
         // Where Azure answers its virtual machines, beside the link-local address.
         || address == Ipv4Addr::new(168, 63, 129, 16)
 }
@@ -70,6 +72,9 @@ fn is_special_v6(address: Ipv6Addr) -> bool {
         || first & 0xffc0 == 0xfec0
         || (first == 0x64 && second == 0xff9b)
         || address.to_ipv4().is_some()
+        // IPv4 behind a translator (RFC 2765), discarded (RFC 6666), documentation (RFC 9637), segments (RFC 9602).
+        || matches!(address.segments(), [0, 0, 0, 0, 0xffff, 0, ..] | [0x100, 0, 0, 0, ..] | [0x5f00, ..])
+        || (first == 0x3fff && second < 0x1000)
 }
 
 #[cfg(test)]
@@ -96,13 +101,18 @@ mod tests {
             "64:ff9b::7f00:1",
             "2002:7f00:1::",
             "fec0::1",
+            "::ffff:0:127.0.0.1",
+            "100::1",
+            "3fff:1::1",
+            "5f00::1",
+            "192.88.99.1",
             "168.63.129.16",
             "255.255.255.255",
             "224.0.0.1",
         ] {
             assert!(policy.check(refused.parse().unwrap()).is_err(), "{refused}");
         }
-        for allowed in ["10.77.0.5", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "::ffff:10.77.0.9"] {
+        for allowed in ["10.77.0.5", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "::ffff:10.77.0.9", "4000::1"] {
             assert!(policy.check(allowed.parse().unwrap()).is_ok(), "{allowed}");
         }
     }
