@@ -85,6 +85,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("IntegrationService/GetPluginSource", "plugin source"),
     ("IntegrationService/UpdatePluginSource", "plugin edit-source"),
     ("IntegrationService/CheckPluginSource", "plugin check --type"),
+    ("IntegrationService/ListPluginProblems", "plugin list"),
     ("NotificationService/ListNotifiers", "notify list"),
     ("NotificationService/SendNotification", "notify send"),
     ("TicketService/CreateTicket", "ticket create"),

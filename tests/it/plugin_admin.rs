@@ -246,6 +246,22 @@ on_both! {
         server.stop().await;
     }
 
+    async fn files_that_can_not_be_used_are_listed_until_they_can(world: World) {
+        let server = InProcess::start(&world).await;
+        let stage = Stage::on(&world, channel(&server.address).await).await;
+        assert_eq!(ask(&stage, "ListPluginProblems", json!({})).await["problems"], json!([]));
+        world.write_plugin("provider-torn.rn", &SCRIPT[..SCRIPT.len() / 2]);
+        world.scan().await;
+        let found = ask(&stage, "ListPluginProblems", json!({})).await["problems"].clone();
+        assert_eq!((found.as_array().unwrap().len(), &found[0]["file_name"]), (1, &json!("provider-torn.rn")), "{found}");
+        assert_eq!(found[0]["version"], "", "no version of it ever worked");
+        assert!(found[0]["problem"].as_str().unwrap().contains(':'), "{found}");
+        world.write_plugin("provider-torn.rn", SCRIPT);
+        world.scan().await;
+        assert_eq!(ask(&stage, "ListPluginProblems", json!({})).await["problems"], json!([]));
+        server.stop().await;
+    }
+
     async fn a_restart_answers_and_ends_with_its_exit_code(world: World) {
         let config = settings_file(&world.database, world.database.directory.path());
         // SQLite has room for one server.

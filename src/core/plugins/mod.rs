@@ -32,7 +32,9 @@ pub use self::{
     health::{PERIOD as HEALTH_PERIOD, check_due, check_health},
     host::{BUSY, FAILED, NO_FUNCTION, PluginHost, REFUSED},
     model::{Definition, Health, Interface, parse_kind},
-    operations::{InterfaceUpdate, NewInterface, create, definition, definitions, get, list, toggle, update, visible},
+    operations::{
+        InterfaceUpdate, NewInterface, broken, create, definition, definitions, get, list, toggle, update, visible,
+    },
     scanner::{ScanReport, scan},
     sources::{Checked, Source, check_source, source, update_source},
     trace::Step,

@@ -51,6 +51,16 @@ pub async fn definitions(app: &App, actor: &Actor, kind: Option<Kind>) -> Result
     store::definitions(&app.database, kind.map(|kind| kind.as_db().to_owned())).await
 }
 
+/// The definitions whose files, as they are now, can't be used. For administrators.
+///
+/// # Errors
+/// PermissionDenied for others.
+pub async fn broken(app: &App, actor: &Actor) -> Result<Vec<Definition>> {
+    let mut found = definitions(app, actor, None).await?;
+    found.retain(|definition| !definition.problem.is_empty());
+    Ok(found)
+}
+
 /// One definition. For administrators.
 ///
 /// # Errors

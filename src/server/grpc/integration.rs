@@ -6,7 +6,7 @@ use super::{
     Api,
     convert::{empty, given},
     integration_encode::{
-        gateway_info, interface_info, issue_info, notifier_info, plugin_def, provider_info, server_item,
+        gateway_info, interface_info, issue_info, notifier_info, plugin_def, plugin_problem, provider_info, server_item,
     },
     order::specs,
     product::product_info,
@@ -21,11 +21,12 @@ use super::{
             GetPluginSourceResponse, GetUpstreamBalanceRequest, GetUpstreamBalanceResponse,
             ImportUpstreamInstanceRequest, ImportUpstreamInstanceResponse, InstanceStatusRequest,
             InstanceStatusResponse, ListGatewaysResponse, ListNotifiersResponse, ListPluginInterfacesRequest,
-            ListPluginInterfacesResponse, ListPluginsRequest, ListPluginsResponse, ListProvidersResponse,
-            QueryPriceRequest, QueryPriceResponse, SyncUpstreamInstancesRequest, SyncUpstreamInstancesResponse,
-            TogglePluginInterfaceRequest, TogglePluginInterfaceResponse, UpdatePluginInterfaceRequest,
-            UpdatePluginInterfaceResponse, UpdatePluginSourceRequest, UpdatePluginSourceResponse, UpstreamOrderRequest,
-            UpstreamOrderResponse, integration_service_server::IntegrationService,
+            ListPluginInterfacesResponse, ListPluginProblemsResponse, ListPluginsRequest, ListPluginsResponse,
+            ListProvidersResponse, QueryPriceRequest, QueryPriceResponse, SyncUpstreamInstancesRequest,
+            SyncUpstreamInstancesResponse, TogglePluginInterfaceRequest, TogglePluginInterfaceResponse,
+            UpdatePluginInterfaceRequest, UpdatePluginInterfaceResponse, UpdatePluginSourceRequest,
+            UpdatePluginSourceResponse, UpstreamOrderRequest, UpstreamOrderResponse,
+            integration_service_server::IntegrationService,
         },
         order::ServerSpec,
         product::{ProductInfo, SyncProductsRequest, SyncProductsResponse},
@@ -294,6 +295,14 @@ impl IntegrationService for Api {
         let kind = plugins::parse_kind("plugin_type", &request.get_ref().plugin_type)?;
         let issues = plugins::check_source(&self.app, &actor(&request), kind, &request.get_ref().source).await?;
         Ok(Response::new(CheckPluginSourceResponse { issues: issues.into_iter().map(issue_info).collect() }))
+    }
+
+    async fn list_plugin_problems(
+        &self,
+        request: Request<EmptyRequest>,
+    ) -> Result<Response<ListPluginProblemsResponse>, Status> {
+        let found = plugins::broken(&self.app, &actor(&request)).await?;
+        Ok(Response::new(ListPluginProblemsResponse { problems: found.into_iter().map(plugin_problem).collect() }))
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     convert::text,
     proto::{
         integration::{
-            GatewayInfo, NotifierInfo, PluginDef, PluginInterfaceInfo, PluginSourceIssue, ProviderInfo,
+            GatewayInfo, NotifierInfo, PluginDef, PluginInterfaceInfo, PluginProblem, PluginSourceIssue, ProviderInfo,
             UpstreamInstanceItem,
         },
         product::{PriceImpact, SpecField, SpecGroup, SpecOption, SpecTemplate},
@@ -25,6 +25,14 @@ pub(super) fn plugin_def(definition: Definition) -> PluginDef {
         created_at: definition.created_at.to_string(),
         updated_at: definition.updated_at.to_string(),
         version: definition.version,
+    }
+}
+
+pub(super) fn plugin_problem(definition: Definition) -> PluginProblem {
+    PluginProblem {
+        plugin_def_id: definition.id.to_string(),
+        file_name: definition.file_name,
+        version: if definition.script_source.is_empty() { String::new() } else { definition.version },
         problem: definition.problem,
     }
 }

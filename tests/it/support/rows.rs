@@ -120,6 +120,7 @@ rows! {
     "IntegrationService/CheckPluginSource" => |_| json!({
         "plugin_type": "gateway", "source": include_str!("../scripts/gateway-friendly.rn"),
     });
+    "IntegrationService/ListPluginProblems" => |_| json!({});
     "NotificationService/ListNotifiers" => |_| json!({});
     "NotificationService/SendNotification" => |s| json!({
         "event_type": "test", "title": "A test", "body": "Hello", "metadata": { "key": "value" }, "channel_ids": [s.notifier.id],
@@ -177,7 +178,10 @@ struct Rpc {
     permission: String,
 }
 
-/// The RPCs of the contract as `Service/Rpc`, with the word for their permission, in the order of the rows. Fails when
+/// RPCs beside those of the contract, with the word for their permission.
+const ADDED: &[(&str, &str)] = &[("IntegrationService/ListPluginProblems", "admin")];
+
+/// The RPCs of the contract, and those beside them, as `Service/Rpc`, with the word for their permission, in the order of the rows. Fails when
 /// an RPC has no row or a row no RPC.
 pub(crate) fn contract() -> Vec<(&'static str, String)> {
     let contract: Contract = serde_json::from_str(include_str!("../../api.json")).unwrap();
@@ -192,7 +196,12 @@ pub(crate) fn contract() -> Vec<(&'static str, String)> {
     let names: BTreeSet<&str> = listed.iter().map(|(name, _)| name.as_str()).collect();
     let rows: BTreeSet<&str> = ROWS.iter().copied().collect();
     assert_eq!(names.difference(&rows).collect::<Vec<_>>(), Vec::<&&str>::new(), "RPCs without a row");
-    assert_eq!(rows.difference(&names).collect::<Vec<_>>(), Vec::<&&str>::new(), "rows without an RPC");
-    assert_eq!((names.len(), ROWS.len(), listed.len()), (108, 108, 108));
-    ROWS.iter().map(|row| (*row, listed.iter().find(|(name, _)| name == row).unwrap().1.clone())).collect()
+    let added: BTreeSet<&str> = ADDED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(rows.difference(&names).copied().collect::<BTreeSet<_>>(), added, "rows without an RPC");
+    assert_eq!((names.len(), ROWS.len(), listed.len()), (108, 108 + ADDED.len(), 108));
+    let word = |row: &str| match listed.iter().find(|(name, _)| name == row) {
+        Some((_, word)) => word.clone(),
+        None => ADDED.iter().find(|(name, _)| *name == row).unwrap().1.to_owned(),
+    };
+    ROWS.iter().map(|row| (*row, word(row))).collect()
 }
