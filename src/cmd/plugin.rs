@@ -116,8 +116,8 @@ pub(super) struct Create {
 /// Change an interface's name or configuration
 #[derive(Debug, Args)]
 #[command(after_help = "\
---config-json and --config-file replace the whole configuration; --set changes single keys of it. A masked secret that is
-sent back keeps its value.
+--config-json and --config-file replace the whole configuration; --set changes single keys of it. A masked secret \
+that is sent back keeps its value.
 
 Examples:
   rustbill plugin update 0190a5b0-7c1e-7000-8000-000000000001 --name 'Bank, new account' \\

@@ -33,8 +33,8 @@ pub(in crate::cmd) enum AuthorCommand {
 /// Write a script to begin with
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The file is called after its type and ID, as the server expects it; a file that exists stays as it is. The one upstream
-provider is `rustbill`.
+The file is called after its type and ID, as the server expects it; a file that exists stays as it is. The one \
+upstream provider is `rustbill`.
 
 Examples:
   rustbill plugin new notifier chat
@@ -53,8 +53,8 @@ pub(in crate::cmd) struct New {
 /// Say what is in a script, and what is wrong with it
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The script is compiled and its form is asked for; nothing else of it runs, and no database is needed. With problems the
-exit code is 2. `plugin test` also calls its functions.
+The script is compiled and its form is asked for; nothing else of it runs, and no database is needed. With problems \
+the exit code is 2. `plugin test` also calls its functions.
 
 Examples:
   rustbill plugin check gateway-my-bank.rn
@@ -67,9 +67,9 @@ pub(in crate::cmd) struct Check {
 /// Call every function of a script in a sandbox, and judge what comes back
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The sandbox keeps the script's state in memory. Requests are refused unless --allow-network is given; then they are real
-ones, and what they change elsewhere is changed. Settings are made up from the form unless --config-file gives some.
-What can't be judged is skipped; when a check fails the exit code is 2.
+The sandbox keeps the script's state in memory. Requests are refused unless --allow-network is given; then they are \
+real ones, and what they change elsewhere is changed. Settings are made up from the form unless --config-file gives \
+some. What can't be judged is skipped; when a check fails the exit code is 2.
 
 Examples:
   rustbill plugin test gateway-my-bank.rn
