@@ -39,11 +39,12 @@ pub(in crate::cmd) struct Call {
 impl Call {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let id = Id::parse("id", &self.id)?;
+        let app = context.app().await?;
+        plugins::require_function(app, &context.actor, id, &self.function).await?;
         if !plugins::is_harmless(&self.function) {
             let function = &self.function;
             self.sure.ask(&format!("Call `{function}`? It may take money, make a server or send a message."))?;
         }
-        let app = context.app().await?;
         let (result, asked) = plugins::call_function(app, &context.actor, id, &self.function, &self.arguments).await?;
         if self.trace {
             steps(context, &asked);
