@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, IsTerminal as _, Read as _},
+    io::{self, ErrorKind, IsTerminal as _, Read as _},
 };
 
 use clap::Args;
@@ -105,7 +105,15 @@ pub(super) fn file(option: &str, path: &str) -> Result<String> {
     } else {
         std::fs::read_to_string(path)
     };
-    read.map_err(|cause| Error::invalid("cli.file", format!("`{option}`: can't read `{path}`")).caused_by(cause))
+    read.map_err(|cause| {
+        let what = match cause.kind() {
+            ErrorKind::NotFound => format!("there is no file `{path}`"),
+            ErrorKind::InvalidData => format!("`{path}` is no UTF-8 text"),
+            ErrorKind::IsADirectory => format!("`{path}` is a directory, expected a file"),
+            _ => format!("can't read `{path}`"),
+        };
+        Error::invalid("cli.file", format!("`{option}`: {what}")).caused_by(cause)
+    })
 }
 
 #[cfg(test)]

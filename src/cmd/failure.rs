@@ -32,10 +32,17 @@ const fn code(kind: Kind) -> u8 {
     }
 }
 
+/// How a server ends that did not fail.
+const STOPPED: [(u8, &str); 2] = [
+    (75, " the server stopped in order to be started again by its process manager"),
+    (130, " a second Ctrl-C ended a server that was still stopping"),
+];
+
 /// The table, for the help.
 pub(super) fn help() -> String {
     let lines = KINDS.iter().map(|(kind, meaning)| format!("\n  {}  {meaning}", code(*kind)));
-    format!("Exit codes:\n  0  done{}", lines.collect::<String>())
+    let stopped = STOPPED.iter().map(|(code, meaning)| format!("\n  {code:<3}{meaning}"));
+    format!("Exit codes:\n  0  done{}{}", lines.collect::<String>(), stopped.collect::<String>())
 }
 
 /// Prints what failed and what to do; gives the exit code.
@@ -61,6 +68,13 @@ mod tests {
         codes.sort_unstable();
         assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert!(help().contains("\n  3  it does not exist\n"));
+        // Those that README lists, and no others.
+        let readme =
+            include_str!("../../README.md").lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+        let listed: Vec<&str> = readme.map(|(code, _)| code).filter(|code| code.parse::<u8>().is_ok()).collect();
+        let help = help();
+        let shown: Vec<&str> = help.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(shown, listed);
     }
 
     #[test]

@@ -24,8 +24,8 @@ use crate::core::{
 /// Write a configuration and make the first administrator
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Where it is written: the file of --config or CONFIG_FILE, else config.toml in the data directory. The password of the
-administrator can be passed as RUSTBILL_BOOTSTRAP__ADMIN_PASSWORD; without one it is random and printed once.
+Where it is written: the file of --config or CONFIG_FILE, else config.toml in the data directory. The password of \
+the administrator can be passed as RUSTBILL_BOOTSTRAP__ADMIN_PASSWORD; without one it is random and printed once.
 
 Examples:
   rustbill init

@@ -324,6 +324,24 @@ mod tests {
         assert!(found.is_empty(), "{found:#?}");
     }
 
+    /// The terminal wraps the help, so a paragraph that was wrapped before would be broken twice.
+    #[test]
+    fn paragraphs_of_the_help_are_wrapped_once() {
+        fn walk(command: &clap::Command, found: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let is_prose = |line: &str| !line.is_empty() && !line.starts_with(' ') && !line.ends_with(':');
+            for (line, next) in help.lines().zip(help.lines().skip(1)) {
+                if is_prose(line) && is_prose(next) && !line.ends_with('.') {
+                    found.push(format!("{}: {line}", command.get_name()));
+                }
+            }
+            command.get_subcommands().for_each(|command| walk(command, found));
+        }
+        let mut found = Vec::new();
+        walk(&Cli::command(), &mut found);
+        assert!(found.is_empty(), "{found:#?}");
+    }
+
     #[tokio::test]
     async fn a_fresh_database_is_migrated_and_an_old_one_is_not() {
         let dir = tempfile::tempdir().unwrap();

@@ -161,7 +161,7 @@ pub(super) struct Pay {
 /// Change the state, the notes, or what the provider calls the server
 #[derive(Debug, Args)]
 #[command(after_help = "\
-An order that is made paid by hand counts as paid by other means, and its server is made. One that is made active by
+An order that is made paid by hand counts as paid by other means, and its server is made. One that is made active by \
 hand needs a server: give what the provider calls it.
 
 Examples:

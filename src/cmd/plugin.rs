@@ -77,7 +77,7 @@ pub(super) enum PluginCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  rustbill plugin list\n  rustbill plugin list --type gateway --output json")]
 pub(super) struct ListPlugins {
-    /// Of one type: `first_party_provider`, `upstream_provider`, gateway or notifier
+    /// Of one type: gateway, notifier, provider or upstream
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
 }
@@ -86,7 +86,7 @@ pub(super) struct ListPlugins {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  rustbill plugin interfaces\n  rustbill plugin interfaces --type gateway")]
 pub(super) struct ListInterfaces {
-    /// Of one type: `first_party_provider`, `upstream_provider`, gateway or notifier
+    /// Of one type: gateway, notifier, provider or upstream
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
 }
@@ -100,7 +100,7 @@ Examples:
   rustbill plugin create --plugin gateway-banktransfer --name 'Bank' --set bank_name=ICBC \\
     --set account_name=Shop \\
     --set account_number=6222020000000000 --enable
-  rustbill plugin create --plugin first_party_provider/stock --name 'Rack 1' \\
+  rustbill plugin create --plugin provider/stock --name 'Rack 1' \\
     --config-file servers.json --enable")]
 pub(super) struct Create {
     /// A name such as provider-stock, TYPE/ID, or an identifier of `rustbill plugin list`
@@ -116,8 +116,8 @@ pub(super) struct Create {
 /// Change an interface's name or configuration
 #[derive(Debug, Args)]
 #[command(after_help = "\
---config-json and --config-file replace the whole configuration; --set changes single keys of it. A masked secret that is
-sent back keeps its value.
+--config-json and --config-file replace the whole configuration; --set changes single keys of it. A masked secret \
+that is sent back keeps its value.
 
 Examples:
   rustbill plugin update 0190a5b0-7c1e-7000-8000-000000000001 --name 'Bank, new account' \\
@@ -238,7 +238,7 @@ impl PluginCommand {
 
 impl ListPlugins {
     async fn run(self, context: &Context) -> Result<()> {
-        let kind = optional_word(self.kind.as_deref(), kind)?;
+        let kind = optional_word(self.kind.as_deref(), plugins::parse_type)?;
         let mut found = definitions(context, context.app().await?).await?;
         found.retain(|definition| kind.is_none_or(|kind| definition.plugin_type == kind.as_db()));
         let found = whole(found).map(DefinitionView::from);
@@ -250,7 +250,7 @@ impl ListPlugins {
 
 impl ListInterfaces {
     async fn run(self, context: &Context) -> Result<()> {
-        let kind = optional_word(self.kind.as_deref(), kind)?;
+        let kind = optional_word(self.kind.as_deref(), plugins::parse_type)?;
         let found = plugins::list(context.app().await?, &context.actor, kind).await?;
         let found = whole(found).map(InterfaceView::from);
         page!(context, found; id, display_name, plugin_type, plugin_id, plugin_version, enabled, is_healthy,
@@ -324,7 +324,7 @@ async fn definitions(context: &Context, app: &App) -> Result<Vec<Definition>> {
     plugins::definitions(app, &context.actor, None).await
 }
 
-/// The definition that `name` means: `provider-stock`, `provider-stock.rn`, `first_party_provider/stock` or its
+/// The definition that `name` means: `provider-stock`, `provider-stock.rn`, `provider/stock` or its
 /// identifier.
 async fn definition_named(context: &Context, app: &App, name: &str) -> Result<Id> {
     let known = definitions(context, app).await?;
@@ -332,7 +332,7 @@ async fn definition_named(context: &Context, app: &App, name: &str) -> Result<Id
         return Ok(id);
     }
     let wanted = match name.split_once('/') {
-        Some((word, id)) => Some((kind(word)?, id.to_owned())),
+        Some((word, id)) => Some((plugins::parse_type(word)?, id.to_owned())),
         None => Kind::from_file_name(&format!("{}.rn", name.trim_end_matches(".rn"))),
     };
     let found = wanted.and_then(|(kind, id)| {
@@ -341,13 +341,6 @@ async fn definition_named(context: &Context, app: &App, name: &str) -> Result<Id
     found.map(|definition| definition.id).ok_or_else(|| {
         Error::not_found("plugin", name)
             .hint("`rustbill plugin list` shows those that were found, `rustbill plugin scan` looks for new ones")
-    })
-}
-
-fn kind(word: &str) -> Result<Kind> {
-    Kind::from_db(word).ok_or_else(|| {
-        let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_db()).collect();
-        Error::invalid("cli.type", format!("the plugin type is `{word}`, expected one of: {}", known.join(", ")))
     })
 }
 

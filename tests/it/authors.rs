@@ -71,8 +71,8 @@ async fn what_breaks_a_promise_is_noticed() {
         (
             Kind::Gateway,
             &gateway,
-            "|| sign != signature",
-            "&& sign != signature",
+            "|| !rustbill_host::constant_time_equals(",
+            "&& !rustbill_host::constant_time_equals(",
             "handle_callback refuses a forged notice",
         ),
         (Kind::Notifier, &notifier, "[\"order_paid\",", "[\"order_flown\",", "supported_events"),
@@ -181,7 +181,15 @@ fn mistakes_are_shown_with_a_caret_and_advice() {
     }
     assert!(with_input(home, &["plugin", "check", "--type", "notifier", "-"], "fn version(", 2).contains("problem"));
     fails(home, &["plugin", "check", "--type", "theme", "gateway-bank.rn"], 2);
-    fails(home, &["plugin", "check", "missing-file.rn"], 2);
+    for (name, bytes, words) in [
+        ("missing-file.rn", None, "there is no file `missing-file.rn`"),
+        ("gateway-bytes.rn", Some(b"\xff\xfe"), "`gateway-bytes.rn` is no UTF-8 text"),
+    ] {
+        if let Some(bytes) = bytes {
+            fs::write(home.join(name), bytes).unwrap();
+        }
+        assert!(fails(home, &["plugin", "check", name], 2).contains(words), "{name}");
+    }
     assert!(fails(home, &["plugin", "check", UNKNOWN], 2).contains("rustbill plugin health ID"));
     assert!(fails(home, &["plugin", "test", "gateway-bank.rn"], 2).contains("1 check failed"));
 
@@ -191,4 +199,41 @@ fn mistakes_are_shown_with_a_caret_and_advice() {
     let listed = rustbill(home, &["plugin", "list"]);
     assert!(checked(&["plugin", "list"], &listed, 0).contains("missing required function `create_payment`"));
     assert!(text(&listed.stderr).contains("1 file can't be used"), "{}", text(&listed.stderr));
+}
+
+#[test]
+fn what_compiles_and_fails_later_is_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    ok(home, &["plugin", "new", "notifier", "chat"]);
+    let script = fs::read_to_string(home.join("notifier-chat.rn")).unwrap();
+    let wrong = "async fn send(merged, _unused) { if helper(merged) == merged.title { return Ok(()); }\n";
+    let script = script.replace("async fn send(merged, _unused) {\n", wrong);
+    assert!(script.contains(wrong));
+    fs::write(home.join("notifier-chat.rn"), script + "\nasync fn helper(merged) { merged }\n").unwrap();
+    let said = ok(home, &["plugin", "check", "notifier-chat.rn"]);
+    for part in ["write `helper(merged).await`", "write `rustbill_host::json_get(merged, \"title\")`"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+/// Nobody is asked about a call that can't be made.
+#[test]
+fn a_function_that_is_missing_is_named_before_the_question() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    let create = ["plugin", "create", "--plugin", "gateway-banktransfer", "--name", "Bank", "--set", "bank_name=B"];
+    let more = ["--set", "account_name=A", "--set", "account_number=1"];
+    let made = json_of(home, &[create.as_slice(), more.as_slice()].concat());
+    let id = made["id"].as_str().unwrap();
+    let said = fails(home, &["plugin", "call", id, "helth_check"], 2);
+    assert!(
+        said.contains("defines no function `helth_check`") && said.contains("did you mean `health_check`?"),
+        "{said}"
+    );
+    let said = fails(home, &["plugin", "call", id, "query_payment", "--args", "{title:1}"], 2);
+    assert!(said.contains("`--args` is no JSON"), "{said}");
+    // The short words are those of `plugin new`.
+    let listed = json_of(home, &["plugin", "list", "--type", "provider"]);
+    assert!(listed.to_string().contains("\"stock\"") && !listed.to_string().contains("banktransfer"), "{listed}");
 }

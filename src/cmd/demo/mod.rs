@@ -34,8 +34,8 @@ use crate::core::{
 /// Watch a whole sale happen, from the empty shop to the invoice
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It starts a server on a free port of this machine, plays operator and customer through the
-public API, and serves until Ctrl-C, so that you can look around. Nothing else is touched.
+It starts a server on a free port of this machine, plays operator and customer through the public API, and serves \
+until Ctrl-C, so that you can look around. Nothing else is touched.
 
 Examples:
   rustbill demo

@@ -20,6 +20,7 @@ use crate::core::{
     error::{Error, Result},
     id::Id,
     plugins::{self, Examination, Kind, Outcome, Sandbox, Scaffold, Script, engine::Issue},
+    settings::{Loaded, Settings},
 };
 
 /// What an author does with a file.
@@ -33,28 +34,29 @@ pub(in crate::cmd) enum AuthorCommand {
 /// Write a script to begin with
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The file is called after its type and ID, as the server expects it; a file that exists stays as it is. The one upstream
-provider is `rustbill`.
+The file is called after its type and ID, as the server expects it; a file that exists stays as it is. The one \
+upstream provider is `rustbill`. Without --dir it is written where the server looks for scripts: into \
+`plugins.plugins_dir` of the configuration, and without a configuration into this directory.
 
 Examples:
   rustbill plugin new notifier chat
-  rustbill plugin new gateway my-bank --dir /var/lib/rustbill/plugins")]
+  rustbill plugin new gateway my-bank --dir drafts")]
 pub(in crate::cmd) struct New {
     /// The type: gateway, notifier, provider or upstream
     #[arg(value_name = "TYPE")]
     kind: String,
     /// Its name: letters, digits, `-`, `_` and `.`
     id: String,
-    /// The directory [default: this one]
-    #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
-    dir: PathBuf,
+    /// The directory [default: `plugins.plugins_dir` of the configuration, or this one where there is none]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
 }
 
 /// Say what is in a script, and what is wrong with it
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The script is compiled and its form is asked for; nothing else of it runs, and no database is needed. With problems the
-exit code is 2. `plugin test` also calls its functions.
+The script is compiled and its form is asked for; nothing else of it runs, and no database is needed. With problems \
+the exit code is 2. `plugin test` also calls its functions.
 
 Examples:
   rustbill plugin check gateway-my-bank.rn
@@ -67,9 +69,9 @@ pub(in crate::cmd) struct Check {
 /// Call every function of a script in a sandbox, and judge what comes back
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The sandbox keeps the script's state in memory. Requests are refused unless --allow-network is given; then they are real
-ones, and what they change elsewhere is changed. Settings are made up from the form unless --config-file gives some.
-What can't be judged is skipped; when a check fails the exit code is 2.
+The sandbox keeps the script's state in memory. Requests are refused unless --allow-network is given; then they are \
+real ones, and what they change elsewhere is changed. Settings are made up from the form unless --config-file gives \
+some. What can't be judged is skipped; when a check fails the exit code is 2.
 
 Examples:
   rustbill plugin test gateway-my-bank.rn
@@ -116,12 +118,19 @@ impl Input {
     fn read(&self) -> Result<Script> {
         let named = Path::new(&self.file).file_name().map(|name| name.to_string_lossy().into_owned());
         let name = if self.file == "-" { "stdin".to_owned() } else { named.unwrap_or_default() };
+        let is_id = || self.kind.is_none() && Id::parse("id", &self.file).is_ok();
+        // A file that can't be read is no matter of its name; stdin has none that could be right.
+        let source = match self.file.as_str() {
+            "-" => None,
+            path if is_id() && !Path::new(path).exists() => None,
+            path => Some(file("FILE", path)?),
+        };
         let kind = match &self.kind {
             Some(word) => plugins::parse_type(word)?,
             // A file called otherwise could not be scanned either.
             None => match Kind::from_file_name(&name) {
                 Some((kind, _)) => kind,
-                None if Id::parse("id", &self.file).is_ok() => {
+                None if is_id() => {
                     return Err(Error::invalid(
                         "cli.file",
                         "this is an interface, and a file with a script is expected",
@@ -137,7 +146,8 @@ impl Input {
                 }
             },
         };
-        Ok(Script { kind, name, source: file("FILE", &self.file)? })
+        let source = source.map_or_else(|| file("FILE", &self.file), Ok)?;
+        Ok(Script { kind, name, source })
     }
 }
 
@@ -155,11 +165,43 @@ struct Written {
     plugin_id: String,
 }
 
+/// Where the server looks for scripts, if there is a configuration that could say so.
+fn scripts_directory(context: &Context) -> Result<Option<PathBuf>> {
+    let Loaded { settings, files, .. } = Settings::load(&context.lookup)?;
+    Ok((!files.is_empty()).then_some(settings.plugins.plugins_dir))
+}
+
+fn is_same(left: &Path, right: &Path) -> bool {
+    match (left.canonicalize(), right.canonicalize()) {
+        (Ok(left), Ok(right)) => left == right,
+        _ => false,
+    }
+}
+
 impl New {
     fn run(self, context: &Context) -> Result<()> {
         let kind = plugins::parse_type(&self.kind)?;
         let Scaffold { file_name, source, .. } = plugins::scaffold(kind, &self.id)?;
-        let path = self.dir.join(file_name);
+        // With a directory of one's own a broken configuration is no obstacle.
+        let scripts = match &self.dir {
+            Some(_) => scripts_directory(context).unwrap_or_default(),
+            None => scripts_directory(context)?,
+        };
+        let dir = match (&self.dir, &scripts) {
+            (Some(dir), _) => dir.clone(),
+            (None, Some(scripts)) => {
+                let refused = |cause| {
+                    Error::invalid("plugin.file", format!("can't make the directory `{}`", scripts.display()))
+                        .hint("it is `plugins.plugins_dir` of the configuration; --dir names another one")
+                        .caused_by(cause)
+                };
+                std::fs::create_dir_all(scripts).map_err(refused)?;
+                scripts.clone()
+            }
+            (None, None) => PathBuf::from("."),
+        };
+        let is_found = scripts.is_some_and(|scripts| is_same(&scripts, &dir));
+        let path = dir.join(file_name);
         let shown = path.display().to_string();
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -172,10 +214,8 @@ impl New {
                 Error::already_exists("plugin.file", format!("`{shown}` exists, and stays as it is"))
                     .hint("choose another ID or another --dir")
             }
-            ErrorKind::NotFound => {
-                Error::invalid("plugin.file", format!("there is no directory `{}`", self.dir.display()))
-                    .hint("make it first")
-            }
+            ErrorKind::NotFound => Error::invalid("plugin.file", format!("there is no directory `{}`", dir.display()))
+                .hint("make it first"),
             _ => Error::invalid("plugin.file", format!("can't write `{shown}`")).caused_by(cause),
         })?;
         if context.printer.format() != Format::Table {
@@ -188,13 +228,17 @@ impl New {
             return show::item(context, fields, &written);
         }
         let word = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let copy = if is_found {
+            String::new()
+        } else {
+            format!("cp {shown} DIRECTORY                 # the `plugins.plugins_dir` of the server\n  ")
+        };
         context.printer.line(&format!(
             "wrote {shown}\n\n\
              Next:\n  \
              rustbill plugin check {shown}        # what is in it, and what is wrong\n  \
              rustbill plugin test {shown}         # calls every function in a sandbox\n  \
-             cp {shown} DIRECTORY                 # the `plugins.plugins_dir` of the server\n  \
-             rustbill plugin scan                 # makes it known\n  \
+             {copy}rustbill plugin scan                 # makes it known\n  \
              rustbill plugin create --plugin {word} --name 'A name' --config-file settings.json --enable"
         ))
     }

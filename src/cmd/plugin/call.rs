@@ -12,9 +12,9 @@ use crate::core::{error::Result, id::Id, plugins};
 /// Call a function of an interface's script
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints what the function returned, as JSON. The arguments stand beside the settings of the interface and win over them.
-A function that may take money, make a server or send a message asks first, and needs --yes where there is no terminal;
-`admin_…` and those that only tell something do not. The operation log keeps the name of the function.
+Prints what the function returned, as JSON. The arguments stand beside the settings of the interface and win over \
+them. A function that may take money, make a server or send a message asks first, and needs --yes where there is no \
+terminal; `admin_…` and those that only tell something do not. The operation log keeps the name of the function.
 
 Examples:
   rustbill plugin call 0190a5b0-7c1e-7000-8000-000000000001 query_price --args '{\"cpu_cores\": \"2\"}'
@@ -39,11 +39,12 @@ pub(in crate::cmd) struct Call {
 impl Call {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         let id = Id::parse("id", &self.id)?;
+        let app = context.app().await?;
+        plugins::require_function(app, &context.actor, id, &self.function).await?;
         if !plugins::is_harmless(&self.function) {
             let function = &self.function;
             self.sure.ask(&format!("Call `{function}`? It may take money, make a server or send a message."))?;
         }
-        let app = context.app().await?;
         let (result, asked) = plugins::call_function(app, &context.actor, id, &self.function, &self.arguments).await?;
         if self.trace {
             steps(context, &asked);

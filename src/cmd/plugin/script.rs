@@ -53,8 +53,8 @@ Examples:
 /// Give an interface another script
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The script is compiled first; one with problems is not taken. Later versions of the plugin leave an edited script alone.
-With --hash, as `plugin source --output json` shows it, a script that somebody else changed meanwhile stays.
+The script is compiled first; one with problems is not taken. Later versions of the plugin leave an edited script \
+alone. With --hash, as `plugin source --output json` shows it, a script that somebody else changed meanwhile stays.
 
 Examples:
   rustbill plugin edit-source 0190a5b0-7c1e-7000-8000-000000000001 script.rn

@@ -85,7 +85,7 @@ pub(in crate::cmd) struct Regroup {
 /// Make products of a list, not yet on sale
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The file holds a JSON list of objects with `name` and perhaps `description`, `specs` (an object of texts) and
+The file holds a JSON list of objects with `name` and perhaps `description`, `specs` (an object of texts) and \
 `cost_price`. `rustbill product sync` makes the provider's own list.
 
 Examples:
@@ -119,8 +119,8 @@ struct Listed {
 /// Set prices to the cost price times a ratio
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prices are rounded to two decimals, half away from zero. Prices by cycle that are exactly 1, 3 or 12 times the price of
-a month follow it; a product with other ones, such as a discount for a year, keeps all of them.
+Prices are rounded to two decimals, half away from zero. Prices by cycle that are exactly 1, 3 or 12 times the price \
+of a month follow it; a product with other ones, such as a discount for a year, keeps all of them.
 
 Examples:
   rustbill product reprice --ratio 1.3 0190a5b0-7c1e-7000-8000-000000000001 \\

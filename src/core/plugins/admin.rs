@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    host::NO_FUNCTION,
+    host::{NO_FUNCTION, no_function},
     model::Interface,
     operations::{find, record, summary},
     store,
@@ -24,6 +24,11 @@ const PAGE_MAX: usize = 1024 * 1024;
 const ARGUMENTS_MAX: usize = 1024 * 1024;
 /// Bytes of a function's name.
 const FUNCTION_MAX: usize = 100;
+/// How callers over the network, and those at the command line, know the arguments.
+const FIELD: &str = "args_json";
+const OPTION: &str = "--args";
+/// How alike two names of functions must be, from 0 to 1, for the one to be meant by the other.
+const ALIKE_MIN: f64 = 0.8;
 /// How the functions begin that a page may call: the others take payments and make servers.
 pub(super) const ACTION_PREFIX: &str = "admin_";
 
@@ -91,7 +96,7 @@ pub async fn call_action(app: &App, actor: &Actor, id: Id, function: &str, argum
     actor.require(Permission::Admin)?;
     check_name(function, ACTION_PREFIX)?;
     let interface = find(&app.database, id).await?;
-    let arguments = read_arguments(arguments)?;
+    let arguments = read_arguments(FIELD, arguments)?;
     refuse_settings(&interface, &arguments)?;
     let answer = app.plugins.call_json(&interface, function, Value::Object(arguments)).await;
     finish(app, actor, &interface, function, answer).await
@@ -123,6 +128,35 @@ pub fn is_harmless(function: &str) -> bool {
     HARMLESS.contains(&function) || function.starts_with(ACTION_PREFIX)
 }
 
+/// Refuses a function that the interface's script does not define, so that nobody is asked whether to call it. For
+/// administrators.
+///
+/// # Errors
+/// NotFound; `plugin.function` for what is no name; `plugin.no_function`, with the nearest one; Unavailable when the
+/// script can't be looked at now; PermissionDenied for others.
+pub async fn require_function(app: &App, actor: &Actor, id: Id, function: &str) -> Result<()> {
+    actor.require(Permission::Admin)?;
+    check_name(function, "")?;
+    let interface = find(&app.database, id).await?;
+    // One of a type that this program does not know is refused when it is called.
+    let Some(kind) = interface.kind() else { return Ok(()) };
+    let examined = app.plugins.engine().examine(kind, &interface.display_name, &interface.script_source).await;
+    let found = examined.map_err(|cause| {
+        Error::unavailable("plugin.unavailable", "the script can't be looked at now").caused_by(cause)
+    })?;
+    let callable: Vec<&str> =
+        found.functions.iter().filter(|known| known.parameters == 2).map(|known| known.name.as_str()).collect();
+    if callable.contains(&function) {
+        return Ok(());
+    }
+    let alike = callable.iter().map(|name| (strsim::jaro_winkler(name, function), name));
+    let best = alike.max_by(|left, right| left.0.total_cmp(&right.0)).filter(|(score, _)| *score >= ALIKE_MIN);
+    Err(no_function(&interface.display_name, function).hint(match best {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None => "it would take two parameters, like every function of a plugin".to_owned(),
+    }))
+}
+
 /// Calls any function of an interface's script, as its author does who tries something out, and gives back what it
 /// returned with what it asked of the host. Only for somebody at the machine itself: an administrator over the network
 /// has [`call_action`]. Whether the function is one that spends money is for the caller to ask: see [`is_harmless`].
@@ -143,7 +177,7 @@ pub async fn call_function(
     }
     check_name(function, "")?;
     let interface = find(&app.database, id).await?;
-    let arguments = read_arguments(arguments)?;
+    let arguments = read_arguments(OPTION, arguments)?;
     let (plugins, recorder) = app.plugins.recorded();
     let answer = plugins.call_json(&interface, function, Value::Object(arguments)).await;
     plugins.shutdown().await;
@@ -187,11 +221,12 @@ fn check_name(function: &str, prefix: &str) -> Result<()> {
     Err(Error::invalid("plugin.function", format!("`function` is `{shown}`, expected {wanted}")))
 }
 
-fn refuse(what: &str) -> Error {
-    Error::invalid("plugin.arguments", format!("`args_json` {what}"))
+fn refuse(field: &str, what: &str) -> Error {
+    Error::invalid("plugin.arguments", format!("`{field}` {what}"))
 }
 
-fn read_arguments(text: &str) -> Result<Map<String, Value>> {
+fn read_arguments(field: &str, text: &str) -> Result<Map<String, Value>> {
+    let refuse = |what: &str| refuse(field, what);
     if text.len() > ARGUMENTS_MAX {
         return Err(refuse(&format!("has {} bytes, at most {ARGUMENTS_MAX} are allowed", text.len())));
     }
@@ -211,7 +246,7 @@ fn refuse_settings(interface: &Interface, arguments: &Map<String, Value>) -> Res
         None => Ok(()),
         Some(key) => {
             let shown = text::shown(key, text::SHOWN_MAX);
-            Err(refuse(&format!("has the key `{shown}`, which is a setting of the interface")))
+            Err(refuse(FIELD, &format!("has the key `{shown}`, which is a setting of the interface")))
         }
     }
 }

@@ -163,8 +163,7 @@ fn failed(interface: &Interface, function: &str, cause: &CallError) -> Error {
             Error::unavailable(UNAVAILABLE, format!("`{name}` can't run `{function}` now")).caused_by(words)
         }
         CallError::NotFound(_) => {
-            Error::invalid(NO_FUNCTION, format!("the script of `{name}` defines no function `{function}`"))
-                .hint("it would take two parameters, like every function of a plugin")
+            no_function(name, function).hint("it would take two parameters, like every function of a plugin")
         }
         _ => Error::internal(FAILED, format!("`{name}` could not run `{function}`")).caused_by(words),
     }
@@ -190,6 +189,11 @@ fn clean(value: Value) -> Value {
     }
 }
 
+/// That an interface's script has no such function.
+pub(super) fn no_function(interface: &str, function: &str) -> Error {
+    Error::invalid(NO_FUNCTION, format!("the script of `{interface}` defines no function `{function}`"))
+}
+
 /// The kind, or why it does not fit.
 pub(super) fn require_kind(interface: &Interface, wanted: &[Kind], field: &str) -> Result<()> {
     if interface.kind().is_some_and(|kind| wanted.contains(&kind)) {
@@ -198,10 +202,10 @@ pub(super) fn require_kind(interface: &Interface, wanted: &[Kind], field: &str) 
     Err(Error::invalid(
         "plugin.wrong_type",
         format!(
-            "`{field}` names `{}`, which is a {}, expected a {}",
+            "`{field}` names `{}`, which is {}, expected {}",
             interface.display_name,
-            interface.plugin_type,
-            wanted.iter().map(|kind| kind.as_db()).collect::<Vec<_>>().join(" or ")
+            interface.kind().map_or("of an unknown type", Kind::described),
+            wanted.iter().map(|kind| kind.described()).collect::<Vec<_>>().join(" or ")
         ),
     ))
 }

@@ -24,7 +24,7 @@ mod trace;
 
 pub(crate) use self::operations::{enabled, find, of_kind, usable};
 pub use self::{
-    admin::{AdminPage, admin_page, call_action, call_function, delete, is_harmless},
+    admin::{AdminPage, admin_page, call_action, call_function, delete, is_harmless, require_function},
     api::grpc::DESCRIPTORS,
     authoring::{Examination, Function, Scaffold, Script, Setting, examine, parse_type, scaffold},
     conformance::{Check, Conformance, Outcome, Sandbox, conform},

@@ -9,9 +9,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::engine::{Host, HostFunction, HostFuture, Scope};
+use crate::core::text;
 
 /// How many steps are kept; a script that makes more has shown what it does.
 const STEPS_MAX: usize = 2_000;
+
+/// Characters that are shown of a line in the log.
+const LOG_MAX: usize = 200;
 
 /// Something that a script asked of the host.
 #[derive(Clone, Debug, Serialize)]
@@ -21,7 +25,7 @@ pub struct Step {
     /// Of a request its method and host, of a line in the log its level; else empty. A path, a body or a key of the
     /// state may hold a secret and is not kept.
     pub target: String,
-    /// How it ended, such as `status 200`; of a line in the log its text.
+    /// How it ended, such as `status 200`; of a line in the log the begin of its text.
     pub outcome: String,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
@@ -57,11 +61,11 @@ impl Recorder {
 impl Host for Recorder {
     fn call<'a>(&'a self, scope: &'a Scope, function: HostFunction, arguments: Vec<String>) -> HostFuture<'a> {
         Box::pin(async move {
-            let (target, text) = (target(function, &arguments), arguments.get(1).cloned());
+            let (target, words) = (target(function, &arguments), arguments.get(1).cloned());
             let begin = Instant::now();
             let result = self.inner.call(scope, function, arguments).await;
-            let outcome = match (function, text) {
-                (HostFunction::Log, Some(text)) => text,
+            let outcome = match (function, words) {
+                (HostFunction::Log, Some(words)) => text::shown(&words, LOG_MAX),
                 _ => outcome(&result),
             };
             let duration_ms = milliseconds(begin.elapsed());

@@ -84,20 +84,26 @@ fn every_command_of_the_guide_works() {
     let bin = dir.path().join("bin");
     fs::create_dir(&bin).unwrap();
     symlink(env!("CARGO_BIN_EXE_rustbill"), bin.join("rustbill")).unwrap();
-    let home = dir.path().join("home");
-    fs::create_dir_all(home.join("plugins")).unwrap();
+    let [home, work] = ["home", "work"].map(|name| dir.path().join(name));
+    fs::create_dir(&home).unwrap();
+    fs::create_dir(&work).unwrap();
+    run(&bin, &home, &work, "rustbill init --yes");
     for block in blocks(section) {
-        // The scripts of the page are where the commands look for them.
+        // The scripts of the page are where the commands are typed.
         if let Some(name) = file_of(&block) {
-            fs::write(home.join("plugins").join(name), &block.text).unwrap();
+            fs::write(work.join(name), &block.text).unwrap();
         }
     }
-    fs::remove_file(home.join("plugins/provider-rustbill.rn")).unwrap();
-    let (mut interface, mut ran) = (String::new(), 0);
+    let (mut interface, mut file, mut ran) = (String::new(), String::new(), 0);
     for block in blocks(section).iter().filter(|block| block.language == "sh") {
         for command in commands(&block.text) {
-            let command = command.replace(" ID", &format!(" {interface}"));
-            let said = run(&bin, &home, &command);
+            let command = command.replace(" ID", &format!(" {interface}")).replace(" FILE", &format!(" {file}"));
+            let said = run(&bin, &home, &work, &command);
+            if let Some(path) = said.lines().find_map(|line| line.strip_prefix("wrote  ")) {
+                path.clone_into(&mut file);
+                // It is where the server looks, so nobody has to copy it.
+                assert!(Path::new(path).starts_with(home.join("plugins")) && !said.contains("cp "), "{said}");
+            }
             if let Some(line) = said.lines().find_map(|line| line.strip_prefix("id  ")) {
                 line.trim().clone_into(&mut interface);
             }
@@ -124,14 +130,14 @@ fn commands(text: &str) -> Vec<String> {
     found
 }
 
-fn run(bin: &Path, home: &Path, command: &str) -> String {
+fn run(bin: &Path, home: &Path, work: &Path, command: &str) -> String {
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
     let output = Command::new("sh")
         .args(["-euc", command])
         .env_clear()
         .env("PATH", path)
         .env("RUSTBILL_HOME", home)
-        .current_dir(home)
+        .current_dir(work)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -27,12 +27,7 @@ pub struct Scaffold {
 /// # Errors
 /// `plugin.type` for another word.
 pub fn parse_type(word: &str) -> Result<Kind> {
-    let kind = match word {
-        "provider" => Some(Kind::FirstPartyProvider),
-        "upstream" => Some(Kind::UpstreamProvider),
-        word => Kind::from_db(word),
-    };
-    kind.ok_or_else(|| {
+    Kind::from_db(word).ok_or_else(|| {
         let shown = text::shown(word, text::SHOWN_MAX);
         Error::invalid(
             "plugin.type",

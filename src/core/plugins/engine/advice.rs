@@ -16,6 +16,7 @@ pub(super) fn explained(issue: Issue, source: &str) -> Issue {
     let line = source.lines().nth(index).unwrap_or_default();
     let before = usize::try_from(issue.column).unwrap_or(0).saturating_sub(1);
     let rest: String = line.chars().skip(before).collect();
+    let left: String = line.chars().take(before).collect();
     let at = (issue.line, issue.column);
     if let Some(name) = issue.message.strip_prefix(MISSING_HOST) {
         let advice = match signatures::nearest(name) {
@@ -30,8 +31,8 @@ pub(super) fn explained(issue: Issue, source: &str) -> Issue {
     if let Some(name) = issue.message.strip_prefix(NO_VARIABLE) {
         return no_variable(at, name.trim_end_matches('`'));
     }
-    let known = syntax(&issue.message, line, &rest).map(str::to_owned);
-    match known.or_else(|| unclosed(&issue.message, source)) {
+    let known = syntax(&issue.message, line, &rest).or_else(|| foreign(&issue.message, left.trim_end(), &rest));
+    match known.map(str::to_owned).or_else(|| unclosed(&issue.message, source)) {
         Some(advice) => issue.advised(advice),
         None => issue,
     }
@@ -79,6 +80,7 @@ fn syntax(message: &str, line: &str, rest: &str) -> Option<&'static str> {
             "var" | "const" | "final" => "declare variables with `let`",
             "function" | "def" | "func" => "functions begin with `fn`",
             "import" | "require" | "use" => "scripts import nothing; host functions are there as `rustbill_host::name`",
+            "elif" | "elsif" | "elseif" => "write `else if`",
             "throw" | "raise" => "return `Err(\"why\")`, or \"ERROR: why\" in a provider",
             _ => "end the statement with `;`",
         });
@@ -117,6 +119,52 @@ fn syntax(message: &str, line: &str, rest: &str) -> Option<&'static str> {
         return Some("functions of a plugin have no `self`; their first parameter holds everything");
     }
     None
+}
+
+/// More of the same, told from what stands before the place (`left`) and behind it.
+fn foreign(message: &str, left: &str, rest: &str) -> Option<&'static str> {
+    const FUNCTION: &str = "functions begin with `fn`, such as `fn helper(a, b) { … }`";
+    const IMPORT: &str = "scripts import nothing; host functions are there as `rustbill_host::name`";
+    const KEYWORDS: [&str; 6] = ["function", "def", "func", "fun", "sub", "proc"];
+    let is = |text: &str| message.contains(text);
+    let word = first_word(rest);
+    if is("Expected `!` but got") {
+        return match last_word(left) {
+            name if KEYWORDS.contains(&name) => Some(FUNCTION),
+            "import" | "require" | "from" => Some(IMPORT),
+            "var" => Some("declare variables with `let`, inside a function"),
+            _ => None,
+        };
+    }
+    if word == "async" && is("got `async`") {
+        let next = first_word(rest.get(word.len()..).unwrap_or_default().trim_start());
+        return KEYWORDS.contains(&next).then_some("functions begin with `fn`, or with `async fn`");
+    }
+    if is("but got an identifier") && matches!(word, "and" | "or") {
+        return Some(if word == "and" { "write `&&`" } else { "write `||`" });
+    }
+    if is("got `not`") {
+        return Some("write `!` before what must not be");
+    }
+    if is("got `else`") {
+        return Some("close the block above with `}` before `else`");
+    }
+    if is("an opening brace `{` but got `:`") {
+        return Some("a block stands between `{` and `}`");
+    }
+    if is("Expected `;`") && left.ends_with('?') {
+        return Some("there is no `a ? b : c`: write `if a { b } else { c }`");
+    }
+    // Also where a bracket closes, as in `f(1 +)`.
+    if is("Expected expression but got") && left.ends_with(['+', '-', '*', '/', '%', '=', '<', '>', '&', '|', '!']) {
+        return Some("a value is missing here, behind the sign");
+    }
+    None
+}
+
+fn last_word(text: &str) -> &str {
+    let start = text.rfind(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    start.map_or(text, |start| text.get(start + 1..).unwrap_or_default())
 }
 
 /// Names what was opened last and never closed, where the parser only met the end.
@@ -171,6 +219,9 @@ pub(super) fn of_failure(text: &str, code: &str) -> Option<&'static str> {
         (".toLowerCase", "write `.to_lowercase()`"),
         (".append", "write `.push(…)`"),
     ];
+    if text.contains("::std::future::Future`") {
+        return Some("an async function of your own was called without `.await`: write `name(…).await`");
+    }
     let is_field = text.contains("no such method")
         || text.contains("Missing instance function")
         || text.contains("not available on");

@@ -63,13 +63,27 @@ impl Kind {
         }
     }
 
-    /// Reads a word of the database or the API; `payment_gateway` is another word for `gateway`.
+    /// Reads a word of the database, the API or the command line: `provider`, `upstream` and `payment_gateway` are other
+    /// words for three of them.
     #[must_use]
     pub fn from_db(word: &str) -> Option<Self> {
-        if word == "payment_gateway" {
-            return Some(Self::Gateway);
+        match word {
+            "payment_gateway" => Some(Self::Gateway),
+            "provider" => Some(Self::FirstPartyProvider),
+            "upstream" => Some(Self::UpstreamProvider),
+            word => Self::ALL.into_iter().find(|kind| kind.as_db() == word),
         }
-        Self::ALL.into_iter().find(|kind| kind.as_db() == word)
+    }
+
+    /// What people call one of this kind, with its article.
+    #[must_use]
+    pub const fn described(self) -> &'static str {
+        match self {
+            Self::FirstPartyProvider => "a provider",
+            Self::UpstreamProvider => "an upstream provider",
+            Self::Gateway => "a gateway",
+            Self::Notifier => "a notifier",
+        }
     }
 
     /// Reads `{type}-{id}.rn` and returns the kind with the plugin's id, or `None` when the name follows no rule.
@@ -130,6 +144,8 @@ mod tests {
             assert_eq!(Kind::from_db(kind.as_db()), Some(kind));
         }
         assert_eq!(Kind::from_db("payment_gateway"), Some(Kind::Gateway));
+        assert_eq!(Kind::from_db("provider"), Some(Kind::FirstPartyProvider));
+        assert_eq!(Kind::from_db("upstream"), Some(Kind::UpstreamProvider));
         assert_eq!(Kind::from_db("Gateway"), None);
         let counts: Vec<_> = Kind::ALL.iter().map(|k| k.required().len()).collect();
         assert_eq!(counts, [12, 15, 7, 6]);

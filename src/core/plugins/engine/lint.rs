@@ -3,6 +3,7 @@
 
 use super::error::Issue;
 use super::lexer::{Token, TokenKind, lex};
+use super::misuse;
 use super::prepass::place;
 use super::signatures::{self, Signature, Takes};
 
@@ -101,6 +102,8 @@ pub(super) fn warnings(source: &str) -> Vec<Issue> {
             found.push(Issue::at(at, message).advised("build it with `rustbill_host::json_stringify(#{ … })`"));
         }
     }
+    found.extend(misuse::warnings(source, &tokens));
+    found.sort_by_key(|issue| (issue.line, issue.column));
     found.into_iter().map(|issue| issue.quoting(source)).collect()
 }
 

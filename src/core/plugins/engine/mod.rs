@@ -31,6 +31,7 @@ mod limits;
 mod lint;
 mod local;
 mod machine;
+mod misuse;
 mod natives;
 mod pause;
 mod pool;

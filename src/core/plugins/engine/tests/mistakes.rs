@@ -69,6 +69,17 @@ fn writing_of_other_languages() {
             "7:1 Expected expression but got `await` keyword; write `.await` behind the call, or leave it out: host \
              functions need none",
         ),
+        ("if a and b { 1 }", "7:6 Expected an opening brace `{` but got an identifier; write `&&`"),
+        ("if not a { 1 }", "7:4 Expected expression but got `not` keyword; write `!` before what must not be"),
+        (
+            "if true {\n f();\nelse {\n}",
+            "9:1 Expected expression but got `else` keyword; close the block above with `}` before `else`",
+        ),
+        ("1 +;", "7:4 Expected expression but got `;`; a value is missing here, behind the sign"),
+        (
+            "let x = a ? b : c;",
+            "7:13 Expected `;` but got an identifier; there is no `a ? b : c`: write `if a { b } else { c }`",
+        ),
         (
             "total + 1",
             "7:1 there is no variable `total`; declare it before with `let total = …;`, or read a field with \
@@ -78,6 +89,33 @@ fn writing_of_other_languages() {
         assert_eq!(said(body), words, "{body}");
     }
     assert!(compiled(notifier("`costs \\$5`", "")).is_ok(), "the advice works");
+}
+
+#[test]
+fn functions_of_other_languages() {
+    for (word, place) in [("function", "9:10"), ("def", "9:5")] {
+        assert_eq!(
+            compiled(notifier("Ok(())", &format!("{word} helper(a, b) {{ 1 }}"))).unwrap_err()[0].to_string(),
+            format!(
+                "{place} Expected `!` but got an identifier; functions begin with `fn`, such as `fn helper(a, b) {{ … }}`"
+            )
+        );
+    }
+    assert_eq!(
+        compiled(notifier("Ok(())", "async function helper(a) { 1 }")).unwrap_err()[0].to_string(),
+        "9:1 Expected end of file, but got `async` keyword; functions begin with `fn`, or with `async fn`"
+    );
+}
+
+#[test]
+fn a_forgotten_await() {
+    let source = notifier("let x = helper(merged); if x == \"y\" { 1 }", "async fn helper(m) { \"y\" }");
+    let failure = on_large_stack(move || {
+        let mut bench = Bench::new(Limits::default());
+        bench.load(Kind::Notifier, &source);
+        bench.call("send", &json!({})).unwrap_err()
+    });
+    assert!(failure.to_string().contains("without `.await`: write `name(…).await`"), "{failure}");
 }
 
 #[test]
