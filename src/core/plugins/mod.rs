@@ -33,7 +33,7 @@ pub use self::{
     host::{BUSY, FAILED, NO_FUNCTION, PluginHost, REFUSED},
     model::{Definition, Health, Interface, parse_kind},
     operations::{InterfaceUpdate, NewInterface, create, definition, definitions, get, list, toggle, update, visible},
-    scanner::{ScanReport, scan},
+    scanner::{CHANGED, ScanReport, is_gone, scan},
     sources::{Checked, Source, check_source, source, update_source},
     trace::Step,
 };

@@ -375,7 +375,10 @@ fn mistakes_that_the_documentation_names_are_told() {
         inspect(Kind::Gateway, source).unwrap_err().iter().map(Issue::to_string).collect::<Vec<_>>().join("\n")
     };
     let source = gateway(&GATEWAY.replace("        payment_id,\n", ""));
-    assert!(told(&source.replace("fn refund(merged, _unused)", "fn refund(merged)")).contains("every plugin function takes 2"));
+    assert!(
+        told(&source.replace("fn refund(merged, _unused)", "fn refund(merged)"))
+            .contains("every plugin function takes 2")
+    );
     assert!(
         told(&source.replace("create_payment", "createPayment")).contains("missing required function `create_payment`")
     );
