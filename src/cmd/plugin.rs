@@ -14,7 +14,7 @@ use self::{author::AuthorCommand, script::ScriptCommand, settings::SettingsArgum
 use super::{
     Context,
     arguments::optional_word,
-    show::{self, fields, page, whole},
+    show::{self, Show as _, fields, page, whole},
 };
 use crate::core::{
     app::App,
@@ -36,7 +36,12 @@ Examples:
 pub(super) enum PluginCommand {
     List(ListPlugins),
     /// Look for new and changed scripts now
-    #[command(after_help = "Examples:\n  rustbill plugin scan\n  rustbill plugin scan --output json")]
+    #[command(after_help = "\
+A plugin whose file is gone is marked, and removed after 15 minutes if no interface uses it.
+
+Examples:
+  rustbill plugin scan
+  rustbill plugin scan --output json")]
     Scan,
     Interfaces(ListInterfaces),
     /// Show one interface; secrets are masked
@@ -60,7 +65,11 @@ pub(super) enum PluginCommand {
         id: String,
     },
     /// Ask an interface whether it is well
-    #[command(after_help = "Examples:\n  rustbill plugin health 0190a5b0-7c1e-7000-8000-000000000001")]
+    #[command(after_help = "\
+Ends with 0 when it is well and with 8 (unavailable) when it is not; what it said is printed either way.
+
+Examples:
+  rustbill plugin health 0190a5b0-7c1e-7000-8000-000000000001")]
     Health {
         /// The interface
         id: String,
@@ -84,7 +93,12 @@ pub(super) struct ListPlugins {
 
 /// List interfaces; secrets are masked
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  rustbill plugin interfaces\n  rustbill plugin interfaces --type gateway")]
+#[command(after_help = "\
+The table shows the beginning of a long health_error; `plugin show ID`, JSON and CSV have the whole.
+
+Examples:
+  rustbill plugin interfaces
+  rustbill plugin interfaces --type gateway")]
 pub(super) struct ListInterfaces {
     /// Of one type: gateway, notifier, provider or upstream
     #[arg(long = "type", value_name = "TYPE")]
@@ -243,7 +257,9 @@ impl ListPlugins {
         found.retain(|definition| kind.is_none_or(|kind| definition.plugin_type == kind.as_db()));
         let found = whole(found).map(DefinitionView::from);
         page!(context, found; id, plugin_type, plugin_id, version, file_name, problem)?;
-        note_broken(context, found.items.iter().filter(|definition| !definition.problem.is_empty()).count());
+        let is_broken =
+            |definition: &&DefinitionView| !definition.problem.is_empty() && !plugins::is_gone(&definition.problem);
+        note_broken(context, found.items.iter().filter(is_broken).count());
         Ok(())
     }
 }
@@ -253,8 +269,31 @@ impl ListInterfaces {
         let kind = optional_word(self.kind.as_deref(), plugins::parse_type)?;
         let found = plugins::list(context.app().await?, &context.actor, kind).await?;
         let found = whole(found).map(InterfaceView::from);
-        page!(context, found; id, display_name, plugin_type, plugin_id, plugin_version, enabled, is_healthy,
-            health_error, last_check_at)
+        let columns = [
+            "id",
+            "display_name",
+            "plugin_type",
+            "plugin_id",
+            "plugin_version",
+            "enabled",
+            "is_healthy",
+            "health_error",
+            "last_check_at",
+        ];
+        show::print_page(context, &found, &columns, |item| {
+            let error = show::cut(context, item.health_error.show());
+            vec![
+                item.id.show(),
+                item.display_name.show(),
+                item.plugin_type.show(),
+                item.plugin_id.show(),
+                item.plugin_version.show(),
+                item.enabled.show(),
+                item.is_healthy.show(),
+                error,
+                item.last_check_at.show(),
+            ]
+        })
     }
 }
 
@@ -294,9 +333,13 @@ async fn finish(context: &Context, app: &App, interface: Interface, enable: bool
     match plugins::toggle(app, &context.actor, interface.id, true).await {
         Ok(enabled) => print(context, enabled),
         Err(error) => {
-            // It was written all the same, and who tries again needs to know which one it is.
+            // It was written all the same, and who tries again needs to know which one it is, or makes another one.
+            let id = interface.id;
             print(context, interface)?;
-            Err(error)
+            Err(error.hint(format!(
+                "the interface was saved and is disabled; mend its settings with `rustbill plugin update {id} --set \
+                 KEY=VALUE`, then enable it with `rustbill plugin update {id} --enable`"
+            )))
         }
     }
 }
@@ -311,7 +354,12 @@ async fn health(context: &Context, id: &str) -> Result<()> {
     let Health { is_healthy, error, checked_at } =
         plugins::check_health(context.app().await?, &context.actor, id).await?;
     let view = HealthView { id, is_healthy, error, checked_at };
-    show::item(context, fields!(view; id, is_healthy, error, checked_at), &view)
+    show::item(context, fields!(view; id, is_healthy, error, checked_at), &view)?;
+    if view.is_healthy {
+        return Ok(());
+    }
+    // Why is in what was printed.
+    Err(Error::unavailable("plugin.unwell", format!("the interface `{id}` is not well")))
 }
 
 /// All definitions. Before the first server looked for scripts there are none, so this does.
@@ -353,9 +401,16 @@ fn print(context: &Context, interface: Interface) -> Result<()> {
 
 fn print_report(context: &Context, report: &ScanReport) -> Result<()> {
     let row = |file: &str, state: &str, problem: &str| vec![file.to_owned(), state.to_owned(), problem.to_owned()];
-    let sound = [("added", &report.added), ("updated", &report.updated), ("unchanged", &report.unchanged)];
+    let sound = [
+        ("added", &report.added, ""),
+        ("updated", &report.updated, ""),
+        ("changed", &report.changed, plugins::CHANGED),
+        ("unchanged", &report.unchanged, ""),
+        ("removed", &report.removed, ""),
+    ];
     let mut rows: Vec<Vec<String>> =
-        sound.iter().flat_map(|(state, files)| files.iter().map(|file| row(file, state, ""))).collect();
+        sound.iter().flat_map(|(state, files, note)| files.iter().map(|file| row(file, state, note))).collect();
+    rows.extend(report.gone.iter().map(|gone| row(&gone.file, "gone", &gone.problem)));
     rows.extend(report.broken.iter().map(|broken| row(&broken.file, "broken", &broken.problem)));
     context.printer.list(&["file", "state", "problem"], rows, report)?;
     note_broken(context, report.broken.len());

@@ -21,6 +21,7 @@ use crate::core::{
     page::Page,
     payments::{PaymentStatus, Purpose},
     products::BillingCycle,
+    text,
     tickets::{Priority, TicketStatus},
     time::Timestamp,
 };
@@ -127,6 +128,17 @@ pub(super) fn print_page<T: Serialize>(
         context.printer.note(&format!("page {number} of {pages}, {total} in all; --page shows another one"));
     }
     Ok(())
+}
+
+/// Characters of a long text in a column of a table.
+const CELL_MAX: usize = 60;
+
+/// The beginning of a text that may be long, on one line, for a column of a table; the whole where programs read.
+pub(super) fn cut(context: &Context, text: String) -> String {
+    if context.printer.format() != Format::Table {
+        return text;
+    }
+    text::shown(&text.split_whitespace().collect::<Vec<_>>().join(" "), CELL_MAX)
 }
 
 /// Everything at once, as the one page that it is.

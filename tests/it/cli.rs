@@ -300,3 +300,56 @@ fn a_broken_script_is_a_warning_and_a_closed_pipe_nothing() {
     let said = text(&output.stderr);
     assert!(said.lines().count() == 1 && said.contains("1 file can't be used"), "{said}");
 }
+
+#[test]
+fn an_interface_that_is_not_well_says_so_once_and_by_its_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    let args = [
+        "plugin",
+        "create",
+        "--plugin",
+        "provider-incus",
+        "--name",
+        "Far",
+        "--set",
+        "api_url=https://127.0.0.1:9",
+        "--set",
+        "cert_pem=",
+        "--set",
+        "key_pem=",
+    ];
+    let said = fails(home, &args, 2);
+    assert!(said.contains("`cert_pem`") && !said.contains("config_json"), "{said}");
+    let mail = ["plugin", "create", "--plugin", "notifier-webhook", "--name", "Hook"];
+    let said = fails(home, &mail, 2);
+    assert!(said.contains("`url`: is missing") && !said.contains("config_json"), "{said}");
+    let said = fails(home, &[&mail[..], &["--set", "ulr=https://h"]].concat(), 2);
+    assert!(said.contains("did you mean `url`?"), "{said}");
+
+    // An enabling that fails names what was made.
+    let bad = ["plugin", "create", "--plugin", "provider-kvm", "--name", "Cluster", "--enable", "--config-json"];
+    let config = json!({
+        "api_url": "https://127.0.0.1:9", "token_id": "a@pve!b", "token_secret": SECRET, "fingerprint": "AB:CD",
+        "templates": [{ "os": "debian-13", "vmid": 9000 }],
+    });
+    let said = fails(home, &[&bad[..], &[&config.to_string()]].concat(), 2);
+    let made = json_of(home, &["plugin", "interfaces"])["items"][0]["id"].as_str().unwrap().to_owned();
+    assert!(said.contains(&format!("rustbill plugin update {made} --enable")), "{said}");
+    assert!(said.contains("`fingerprint` is not 64 hexadecimal digits"), "{said}");
+
+    // Which of this program's settings forbids the way is told, with its key, once and in the output only.
+    let fingerprint = format!("fingerprint={}", "ab".repeat(32));
+    ok(home, &["plugin", "update", &made, "--set", &fingerprint]);
+    let unwell = rustbill(home, &["plugin", "health", &made]);
+    let stderr = checked(&["plugin", "health"], &unwell, 8);
+    let stdout = text(&unwell.stdout);
+    assert!(stdout.contains("`plugins.allow_private`") && stdout.contains("loopback"), "{stdout}");
+    assert_eq!(stderr, format!("error: the interface `{made}` is not well\n"));
+    let told = json_of(home, &["plugin", "interfaces"])["items"][0]["health_error"].as_str().unwrap().to_owned();
+    let table = ok(home, &["plugin", "interfaces"]);
+    assert!(
+        !table.contains(&told) && table.contains('…') && table.lines().all(|line| line.chars().count() < 250),
+        "{table}"
+    );
+}

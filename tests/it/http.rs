@@ -369,3 +369,11 @@ async fn a_slow_host_holds_six_requests_and_the_others_are_told() {
         task.abort();
     }
 }
+
+#[tokio::test]
+async fn a_failure_names_the_port() {
+    let (listener, address) = listen().await;
+    drop(listener);
+    let error = failed(ask(&client(&still()), "POST", &format!("http://{address}/")).await).to_string();
+    assert!(error.starts_with(&format!("POST {address} failed")), "{error}");
+}

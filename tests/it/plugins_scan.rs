@@ -2,7 +2,7 @@
 
 use rustbill::core::{
     app::App,
-    plugins::{self, Definition, NewInterface, ScanReport},
+    plugins::{self, Definition, InterfaceUpdate, NewInterface, ScanReport},
     time::Clock,
 };
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::{
     support::{
         cli,
         database::TestDatabase,
-        world::{PROGRAM, World, settings, settings_file},
+        world::{PROGRAM, World, clock_at, settings, settings_file},
     },
 };
 
@@ -83,7 +83,9 @@ on_both! {
         let old = make(&world, "old").await;
         world.write_plugin(FILE, &script("1.0.0", "other"));
         let report = world.scan().await;
-        assert!(report.updated.is_empty() && report.unchanged.contains(&FILE.to_owned()));
+        assert!(report.updated.is_empty() && !report.unchanged.contains(&FILE.to_owned()));
+        assert_eq!(report.changed, [FILE], "it is told once");
+        assert!(world.scan().await.changed.is_empty());
         let held = definition(&world).await;
         // As documented: the script and its hash, and nothing else.
         assert_eq!(held.version, "1.1.0");
@@ -103,6 +105,60 @@ on_both! {
         world.write_plugin(FILE, &script("9.9.9", "first").lines().skip(1).collect::<Vec<_>>().join("\n"));
         assert!(world.scan().await.updated.is_empty());
         assert_eq!(definition(&world).await.version, "1.2.0");
+    }
+
+    async fn a_file_that_is_gone_marks_its_plugin_and_ends_one_that_nobody_needs(world: World) {
+        let directory = world.app.settings.plugins.plugins_dir.clone();
+        world.write_plugin(FILE, &script("1.0.0", "first"));
+        world.write_plugin("notifier-bad.rn", "fn version(");
+        world.scan().await;
+        let made = make(&world, "used").await;
+        for file in [FILE, "notifier-bad.rn"] {
+            std::fs::remove_file(directory.join(file)).unwrap();
+        }
+        let report = world.scan().await;
+        assert_eq!((report.gone.len(), report.broken.len(), report.removed.len()), (2, 0, 0), "{report:?}");
+        assert_eq!(definition(&world).await.problem, "the file is gone; interfaces keep their script");
+        // What a server finds that looks elsewhere counts: the mark goes, and nothing is removed.
+        world.write_plugin("notifier-bad.rn", "fn version(");
+        let home = tempfile::tempdir().unwrap();
+        settings_file(&world.database, home.path());
+        world.scan().await;
+        std::fs::remove_file(directory.join("notifier-bad.rn")).unwrap();
+        assert_eq!(world.scan().await.gone.len(), 2);
+        let listed = cli::rustbill(home.path(), &["plugin", "list"]);
+        assert!(!cli::text(&listed.stderr).contains("can't be used"), "no file is there to be checked");
+        assert!(world.scan().await.removed.is_empty(), "it is gone for a moment only");
+        let clock = clock_at("2126-01-01T00:00:00Z");
+        let later = App::open_with_program(settings(&world.database), clock, PROGRAM.into()).await.unwrap();
+        let report = plugins::scan(&later, &world.admin).await.unwrap();
+        assert_eq!((report.removed.as_slice(), report.gone.len()), (["notifier-bad.rn".to_owned()].as_slice(), 1));
+        assert_eq!(says(&world, made.id).await, "I am 1.0.0 first");
+        let all = plugins::definitions(&world.app, &world.admin, None).await.unwrap();
+        assert!(all.iter().all(|definition| definition.file_name != "notifier-bad.rn"));
+        assert!(all.iter().any(|definition| definition.file_name == "provider-stock.rn"), "what is shipped stays");
+        world.write_plugin(FILE, &script("1.0.0", "first"));
+        assert!(world.scan().await.gone.is_empty());
+        assert_eq!(definition(&world).await.problem, "");
+    }
+
+    async fn settings_that_a_newer_form_does_not_know_stay_and_new_ones_are_refused(world: World) {
+        world.write_plugin(FILE, &script("1.0.0", "first"));
+        world.scan().await;
+        let made = make(&world, "old").await;
+        let change = |json: serde_json::Value| InterfaceUpdate { display_name: None, config_json: Some(json.to_string()) };
+        let set = async |json| plugins::update(&world.app, &world.admin, made.id, &change(json)).await;
+        set(json!({ "first": "a" })).await.unwrap();
+        let error = set(json!({ "frist": "hunter2" })).await.unwrap_err();
+        assert_eq!((error.code(), error.to_string().as_str()), ("plugin.config", "`frist`: there is no such setting; did you mean `first`?"));
+        world.write_plugin(FILE, &script("2.0.0", "second"));
+        world.scan().await;
+        // As the command line sends it back, masked, beside what is new.
+        let masked = plugins::get(&world.app, &world.admin, made.id).await.unwrap().masked_config();
+        let kept = set(json!({ "first": masked["first"], "second": "b" })).await.unwrap();
+        assert_eq!(kept.config.0, json!({ "first": "a", "second": "b" }));
+        assert_eq!(set(json!({ "first": "c" })).await.unwrap_err().code(), "plugin.config");
+        assert_eq!(set(json!({ "second": "b" })).await.unwrap().config.0, json!({ "second": "b" }), "left out it is gone");
     }
 
     async fn odd_things_in_the_directory_are_told_and_stop_nothing(world: World) {

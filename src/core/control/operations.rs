@@ -55,9 +55,18 @@ pub async fn switch(app: &App, actor: &Actor, id: Id, power: Power) -> Result<In
     if answer.success {
         return Ok(instance);
     }
-    let words = answer.message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let colon = if words.is_empty() { "" } else { ": " };
-    Err(Error::internal("provider.refused", format!("the provider refused to {power} the instance{colon}{words}")))
+    Err(Error::internal("provider.refused", refusal(power, &answer.message)))
+}
+
+/// A provider that is another RustBill, or passes on what one said, says already what we would say.
+fn refusal(power: Power, message: &str) -> String {
+    let ours = format!("the provider refused to {power} the instance");
+    let words = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut rest = words.as_str();
+    while let Some(inner) = rest.strip_prefix(&ours) {
+        rest = inner.trim_start_matches([':', ' ']);
+    }
+    if rest.is_empty() { ours } else { format!("{ours}: {rest}") }
 }
 
 async fn run_power(
@@ -250,5 +259,20 @@ async fn in_time<T>(server: &Server, function: &str, asked: impl Future<Output =
             tracing::warn!(%instance, function, "a provider takes too long to show a server");
             Vec::new()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Power, refusal};
+
+    #[test]
+    fn a_refusal_that_was_passed_on_is_told_once() {
+        let once = "the provider refused to stop the instance: no switch";
+        for said in ["no switch", " no\n switch", once, &format!("the provider refused to stop the instance: {once}")] {
+            assert_eq!(refusal(Power::Stop, said), once, "{said}");
+        }
+        assert_eq!(refusal(Power::Stop, ""), "the provider refused to stop the instance");
+        assert_eq!(refusal(Power::Stop, "the provider refused to stop the instance"), refusal(Power::Stop, ""));
     }
 }

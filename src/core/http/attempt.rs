@@ -32,7 +32,8 @@ pub(super) async fn send(
     request: &Checked,
     deadline: Instant,
 ) -> Result<Response, Failure> {
-    let shown = format!("{} {}", request.method, request.url.host_str().unwrap_or_default());
+    let port = request.url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let shown = format!("{} {}{port}", request.method, request.url.host_str().unwrap_or_default());
     let host = super::redirect::host_and_port(&request.url);
     let turn = hosts.enter(&host).await.map_err(Failure::Final)?;
     let begun = Instant::now();

@@ -25,7 +25,7 @@ impl Policy {
             return Ok(());
         }
         Err(Error::denied("http.address", format!("{address} is a loopback, link-local or private address"))
-            .hint("list its network in [plugins].allow_private if plugins may reach it"))
+            .hint("list its network in `plugins.allow_private` if plugins may reach it"))
     }
 }
 

@@ -3,8 +3,10 @@
 //! The form is JSON Schema as the authors' documentation writes it: bounds may be texts (`minimum: "1"`), defaults are
 //! called `default_value` and are texts whatever the type, secrets have `format: "password"`.
 
+mod known;
 mod secrecy;
 
+use jsonschema::{ValidationError, error::ValidationErrorKind};
 use serde_json::{Map, Value};
 
 pub(super) use self::secrecy::{keep_secrecy, lift_secrecy};
@@ -139,11 +141,11 @@ fn still_masked(value: &Value, place: String) -> Option<String> {
     }
 }
 
-/// Checks settings against the form and fills in its defaults.
+/// Checks settings against the form and fills in its defaults. `stored` are those before the change, if there are any.
 ///
 /// # Errors
 /// `plugin.config`, naming each setting that does not fit, but never a value, which may be a secret.
-pub(super) fn complete(schema: &Value, config: Value) -> Result<Value> {
+pub(super) fn complete(schema: &Value, stored: &Value, config: Value) -> Result<Value> {
     let Value::Object(mut config) = config else {
         return Err(Error::invalid(
             "plugin.config",
@@ -160,16 +162,30 @@ pub(super) fn complete(schema: &Value, config: Value) -> Result<Value> {
     }
     let empty = required(schema).filter(|key| config.get(*key).and_then(Value::as_str) == Some(""));
     let mut problems: Vec<String> = empty.map(|key| format!("`{key}`: is empty, and it is required")).collect();
+    problems.extend(known::unknown(schema, stored, &config));
     let config = Value::Object(config);
-    let schema = plain_schema(schema);
-    let validator = jsonschema::validator_for(&schema).map_err(|cause| {
+    let plain = plain_schema(schema);
+    let validator = jsonschema::validator_for(&plain).map_err(|cause| {
         Error::internal("plugin.schema", "the plugin's config_schema is no JSON Schema").caused_by(cause.to_string())
     })?;
-    problems.extend(validator.iter_errors(&config).map(|error| {
+    // Stored settings that the form does not know may stay, so that this was looked at above.
+    let is_told = |error: &ValidationError<'_>| {
+        matches!(error.kind(), ValidationErrorKind::AdditionalProperties { .. })
+            && error.instance_path().as_str().is_empty()
+            && known::closed(&plain).is_some()
+    };
+    problems.extend(validator.iter_errors(&config).filter(|error| !is_told(error)).map(|error| {
         let place = error.instance_path().to_string();
-        let place =
-            if place.is_empty() { "config_json".to_owned() } else { place.trim_start_matches('/').replace('/', ".") };
-        format!("`{place}`: {}", error.masked_with("the value"))
+        let place = place.trim_start_matches('/').replace('/', ".");
+        match error.kind() {
+            ValidationErrorKind::Required { property } => {
+                let name = property.as_str().unwrap_or_default();
+                let place = if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
+                format!("`{place}`: is missing, and it is required")
+            }
+            _ if place.is_empty() => format!("the settings: {}", error.masked_with("the value")),
+            _ => format!("`{place}`: {}", error.masked_with("the value")),
+        }
     }));
     if problems.is_empty() { Ok(config) } else { Err(Error::invalid("plugin.config", problems.join("; "))) }
 }
@@ -231,16 +247,17 @@ mod tests {
 
     #[test]
     fn fills_in_defaults_and_reads_what_a_form_sends() {
-        let config = complete(&schema(), json!({ "api_url": "x", "key": "k", "timeout": "60" })).unwrap();
+        let config = complete(&schema(), &Value::Null, json!({ "api_url": "x", "key": "k", "timeout": "60" })).unwrap();
         assert_eq!(config, json!({ "api_url": "x", "key": "k", "timeout": 60, "sandbox": false }));
     }
 
     #[test]
     fn names_every_problem_and_no_secret() {
-        let error = complete(&schema(), json!({ "key": 7_654_321, "timeout": 1000 })).unwrap_err().to_string();
+        let error =
+            complete(&schema(), &Value::Null, json!({ "key": 7_654_321, "timeout": 1000 })).unwrap_err().to_string();
         assert!(error.contains("api_url") && error.contains("`key`") && error.contains("`timeout`"), "{error}");
         assert!(!error.contains("7654321"), "{error}");
-        assert!(complete(&schema(), json!([1])).is_err());
+        assert!(complete(&schema(), &Value::Null, json!([1])).is_err());
     }
 
     #[test]
@@ -283,7 +300,7 @@ mod tests {
 
     #[test]
     fn what_is_required_must_not_be_empty() {
-        let error = complete(&schema(), json!({ "api_url": "", "key": "k" })).unwrap_err();
+        let error = complete(&schema(), &Value::Null, json!({ "api_url": "", "key": "k" })).unwrap_err();
         assert!(error.to_string().contains("`api_url`"), "{error}");
     }
 }

@@ -35,6 +35,8 @@ pub struct Broken {
 pub(super) struct Files {
     /// Every script by name, with its text or why it can't be read.
     pub(super) scripts: BTreeMap<String, Result<String, String>>,
+    /// Every name that there is, also of what was not looked at.
+    pub(super) names: BTreeSet<String>,
     /// What was not looked at.
     pub(super) left_out: Option<Broken>,
 }
@@ -61,11 +63,13 @@ pub(super) fn collect(directory: &Path) -> Result<Files> {
             names.len()
         ),
     });
+    let shipped = scripts.keys().cloned();
+    let all = names.iter().map(|name| name.to_string_lossy().into_owned()).chain(shipped).collect();
     for name in names.into_iter().take(FILES_MAX) {
         let text = read(&directory.join(&name));
         scripts.insert(name.to_string_lossy().into_owned(), text);
     }
-    Ok(Files { scripts, left_out })
+    Ok(Files { scripts, names: all, left_out })
 }
 
 /// The names of scripts. Those with a dot in front are what editors leave beside a file that is open.

@@ -13,7 +13,7 @@ use super::{
     store,
 };
 use crate::core::{
-    actor::{Actor, Permission},
+    actor::{Actor, Permission, Role},
     app::App,
     error::Result,
     id::Id,
@@ -39,7 +39,11 @@ pub async fn check_health(app: &App, actor: &Actor, id: Id) -> Result<Health> {
     actor.require(Permission::Admin)?;
     let interface = find(&app.database, id).await?;
     let (health, _) = ask(app, &interface).await;
-    keep(app, &interface, &health).await?;
+    save(app, &interface, &health).await?;
+    // Who sits at the machine reads the answer itself, and the log would say it to them once more.
+    if actor.role() != Role::Local {
+        tell(&interface, &health);
+    }
     Ok(health)
 }
 
@@ -72,7 +76,8 @@ async fn check_if_due(app: &App, id: Id) -> Result<bool> {
     let Some(interface) = store::find(&app.database, id).await? else { return Ok(false) };
     let (health, began) = ask(app, &interface).await;
     if began {
-        keep(app, &interface, &health).await?;
+        save(app, &interface, &health).await?;
+        tell(&interface, &health);
     } else {
         tracing::warn!(interface = %id, error = health.error, "a plugin interface could not be asked for its health");
     }
@@ -102,11 +107,15 @@ async fn ask(app: &App, interface: &Interface) -> (Health, bool) {
     (Health { is_healthy: error.is_none(), error, checked_at: app.clock.now() }, began)
 }
 
-/// Keeps what a check said, and tells the log when it is news.
-async fn keep(app: &App, before: &Interface, health: &Health) -> Result<()> {
+/// Keeps what a check said.
+async fn save(app: &App, before: &Interface, health: &Health) -> Result<()> {
     let mut tx = app.database.begin().await?;
     store::save_health(&mut tx, before.id, health).await?;
-    tx.commit().await?;
+    tx.commit().await
+}
+
+/// Tells the log what a check said when it is news.
+fn tell(before: &Interface, health: &Health) {
     let (interface, name) = (before.id, before.display_name.as_str());
     let was_healthy = before.last_check_at.map(|_| before.is_healthy);
     match (&health.error, was_healthy) {
@@ -117,5 +126,4 @@ async fn keep(app: &App, before: &Interface, health: &Health) -> Result<()> {
         }
         (None, None | Some(true)) | (Some(_), Some(false)) => {}
     }
-    Ok(())
 }

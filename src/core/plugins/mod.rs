@@ -35,7 +35,7 @@ pub use self::{
     operations::{
         InterfaceUpdate, NewInterface, broken, create, definition, definitions, get, list, toggle, update, visible,
     },
-    scanner::{ScanReport, scan},
+    scanner::{CHANGED, ScanReport, is_gone, scan},
     sources::{Checked, Source, check_source, source, update_source},
     trace::Step,
 };

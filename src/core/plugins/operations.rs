@@ -173,7 +173,7 @@ pub async fn create(app: &App, actor: &Actor, new: &NewInterface) -> Result<Inte
             format!("`{}` can't be used: {}", definition.file_name, definition.problem),
         ));
     }
-    let config = config::complete(&definition.config_schema.0, read_config(&new.config_json)?)?;
+    let config = config::complete(&definition.config_schema.0, &Value::Null, read_config(&new.config_json)?)?;
     let at = app.clock.now();
     let interface = Interface {
         id: Id::generate(),
@@ -235,7 +235,7 @@ pub async fn update(app: &App, actor: &Actor, id: Id, change: &InterfaceUpdate) 
     }
     if let Some(text) = &change.config_json {
         let config = config::keep_secrets(&before.config_schema.0, &before.config.0, read_config(text)?)?;
-        let config = config::complete(&before.config_schema.0, config)?;
+        let config = config::complete(&before.config_schema.0, &before.config.0, config)?;
         let form = config::lift_secrecy(&before.config_schema.0, &before.config.0, &config);
         interface.config = store::json(config);
         interface.config_schema = store::json(form);

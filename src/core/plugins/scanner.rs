@@ -1,5 +1,7 @@
 //! Brings the definitions up to date with the scripts that are there. Several servers may do it at the same time.
 
+mod gone;
+
 use semver::Version;
 use serde_json::json;
 
@@ -21,6 +23,8 @@ use crate::core::{
     time::Timestamp,
 };
 
+pub use self::gone::is_gone;
+
 /// What a scan found.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct ScanReport {
@@ -28,15 +32,25 @@ pub struct ScanReport {
     pub added: Vec<String>,
     /// Scripts with a newer version than before.
     pub updated: Vec<String>,
-    /// Scripts that are as they were, or whose text changed without a newer version.
+    /// Scripts whose text changed without a newer version: see [`CHANGED`].
+    pub changed: Vec<String>,
+    /// Scripts that are as they were.
     pub unchanged: Vec<String>,
     /// Files that can't be used, and why.
     pub broken: Vec<Broken>,
+    /// Files that were there and are gone, while their plugins are still known.
+    pub gone: Vec<Broken>,
+    /// Files whose plugins are not known any more, since they are gone for long and no interface needs them.
+    pub removed: Vec<String>,
 }
+
+/// What a change without a newer version means.
+pub const CHANGED: &str = "only new interfaces use it until `version` is raised";
 
 enum Outcome {
     Added,
     Updated,
+    Changed,
     Unchanged,
     Broken(String),
 }
@@ -48,9 +62,10 @@ enum Outcome {
 pub async fn scan(app: &App, actor: &Actor) -> Result<ScanReport> {
     actor.require(Permission::Admin)?;
     let directory = app.settings.plugins.plugins_dir.clone();
-    let Files { scripts, left_out } = tokio::task::spawn_blocking(move || files::collect(&directory))
-        .await
-        .map_err(|cause| Error::internal("plugin.directory", "can't read the plugin directory").caused_by(cause))??;
+    let Files { scripts, names, left_out } =
+        tokio::task::spawn_blocking(move || files::collect(&directory)).await.map_err(|cause| {
+            Error::internal("plugin.directory", "can't read the plugin directory").caused_by(cause)
+        })??;
     let mut report = ScanReport { broken: left_out.into_iter().collect(), ..ScanReport::default() };
     for (file, source) in scripts {
         let outcome = match Kind::from_file_name(&file) {
@@ -68,10 +83,12 @@ pub async fn scan(app: &App, actor: &Actor) -> Result<ScanReport> {
         match outcome {
             Outcome::Added => report.added.push(file),
             Outcome::Updated => report.updated.push(file),
+            Outcome::Changed => report.changed.push(file),
             Outcome::Unchanged => report.unchanged.push(file),
             Outcome::Broken(problem) => report.broken.push(Broken { file, problem }),
         }
     }
+    gone::look(app, actor, &names, &mut report).await?;
     Ok(report)
 }
 
@@ -149,7 +166,8 @@ async fn save(
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
     let known = found.hold(&mut tx, at).await?;
-    if known.script_hash == hash && known.problem.is_empty() {
+    let is_same = known.script_hash == hash;
+    if is_same && known.problem.is_empty() {
         return Ok(Outcome::Unchanged);
     }
     // A definition that never had a usable script counts as new.
@@ -187,7 +205,8 @@ async fn save(
     Ok(match (is_new, newer) {
         (true, _) => Outcome::Added,
         (false, true) => Outcome::Updated,
-        (false, false) => Outcome::Unchanged,
+        (false, false) if is_same => Outcome::Unchanged,
+        (false, false) => Outcome::Changed,
     })
 }
 

@@ -67,6 +67,18 @@ pub(super) async fn lock_definition(tx: &mut Tx, new: &Definition) -> Result<()>
         .map(|_| ())
 }
 
+/// Keeps others from changing a definition, or making an interface of it, until the transaction ends; `None` when it is
+/// not there any more.
+pub(super) async fn lock_known(tx: &mut Tx, id: Id) -> Result<Option<Definition>> {
+    tx.q_for_update("SELECT id FROM plugins WHERE id = $1").bind(id).lock().scalar_opt::<Id>().await?;
+    find_definition(tx, id).await
+}
+
+/// Removes a definition that no interface refers to.
+pub(super) async fn delete_definition(tx: &mut Tx, id: Id) -> Result<()> {
+    tx.q("DELETE FROM plugins WHERE id = $1").bind(id).execute_one().await
+}
+
 /// Writes a definition, new or changed.
 pub(super) async fn save_definition(tx: &mut Tx, definition: &Definition) -> Result<()> {
     tx.q("INSERT INTO plugins (id, plugin_type, plugin_id, file_name, has_admin_page, version, config_schema, script_source, script_hash, \

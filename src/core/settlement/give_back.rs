@@ -162,6 +162,12 @@ async fn reserve(app: &App, actor: &Actor, payment_id: Id, amount: Option<Money>
     let mut tx = app.database.begin().await?;
     let held = hold(&mut tx, payment_id).await?;
     let payment = &held.payment;
+    if payment.status == PaymentStatus::Refunded {
+        return Err(Error::invalid(
+            "payment.wrong_state",
+            format!("the payment `{}` is refunded already, nothing of it is left to refund", payment.id),
+        ));
+    }
     payment.status.check_move(PaymentStatus::Refunded)?;
     let open = refund_store::open_amount(&mut tx, payment.id).await?;
     let left = payment.amount.minus(payment.refunded_amount)?.minus(open)?;

@@ -135,11 +135,17 @@ async fn scan_now_and_then(app: App, shutdown: CancellationToken) {
                 for plugins::Broken { file, problem } in &report.broken {
                     tracing::warn!(file, problem, "a plugin can't be used");
                 }
+                for file in &report.changed {
+                    tracing::warn!(file, "a plugin changed: {}", plugins::CHANGED);
+                }
                 tracing::info!(
                     added = report.added.len(),
                     updated = report.updated.len(),
+                    changed = report.changed.len(),
                     unchanged = report.unchanged.len(),
                     broken = report.broken.len(),
+                    gone = report.gone.len(),
+                    removed = report.removed.len(),
                     "plugins scanned"
                 );
             }

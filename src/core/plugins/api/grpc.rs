@@ -80,7 +80,7 @@ impl HostApi {
         headers.push(("x-grpc-web".to_owned(), "1".to_owned()));
         let url = format!("{}/{method}", base_url.trim_end_matches('/'));
         let request = Request { method: "POST", url: &url, headers, body };
-        let response = self.http.send(request).await.map_err(|error| error.to_string())?;
+        let response = self.http.send(request).await.map_err(|error| super::words(&error))?;
         read(&descriptor.output(), &response)
     }
 }

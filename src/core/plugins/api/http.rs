@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::HostApi;
+use super::{HostApi, words};
 use crate::core::http::{Request, Response};
 
 impl HostApi {
@@ -32,7 +32,7 @@ impl HostApi {
         let body = STANDARD.decode(body).map_err(|cause| format!("the body is no base64: {cause}"))?;
         let headers = vec![("content-type".to_owned(), "application/octet-stream".to_owned())];
         let request = Request { method: "POST", url, headers, body: body.into() };
-        let response = self.http.send(request).await.map_err(|error| error.to_string())?;
+        let response = self.http.send(request).await.map_err(|error| words(&error))?;
         Ok(STANDARD.encode(&response.body))
     }
 
@@ -55,7 +55,7 @@ impl HostApi {
         headers: Vec<(String, String)>,
     ) -> Result<Response, String> {
         let request = Request { method, url, headers, body: body.to_owned().into() };
-        self.http.send(request).await.map_err(|error| error.to_string())
+        self.http.send(request).await.map_err(|error| words(&error))
     }
 }
 

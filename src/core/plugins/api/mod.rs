@@ -14,7 +14,7 @@ use std::{future::Future, pin::Pin};
 
 use self::tls::CertClients;
 use super::engine::{Host, HostFunction, Scope};
-use crate::core::{database::Database, http::HttpClient, id::Id, time::Clock};
+use crate::core::{database::Database, error::Error, http::HttpClient, id::Id, time::Clock};
 
 /// Answers the scripts' questions.
 pub(super) struct HostApi {
@@ -69,6 +69,14 @@ impl Host for HostApi {
         arguments: Vec<String>,
     ) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
         Box::pin(self.answer(scope, function, arguments))
+    }
+}
+
+/// What a script is told of a failure: an operator reads it in the script's own error, and there finds what to do.
+fn words(error: &Error) -> String {
+    match error.advice() {
+        Some(advice) => format!("{error}; {advice}"),
+        None => error.to_string(),
     }
 }
 

@@ -12,7 +12,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::http::{header_list, whole};
+use super::{
+    http::{header_list, whole},
+    words,
+};
 use crate::core::{
     error::Error,
     http::{HttpClient, Identity, Request, Untrusted},
@@ -120,7 +123,7 @@ impl CertClients {
         cert_json: &str,
     ) -> Result<String, String> {
         let cert = CertJson::read(cert_json)?;
-        let client = self.client(&cert).map_err(|error| error.to_string())?;
+        let client = self.client(&cert).map_err(|error| words(&error))?;
         let mut headers = header_list(&Value::Object(cert.headers).to_string())?;
         if !content_type.is_empty() {
             headers.push(("content-type".to_owned(), content_type.to_owned()));
@@ -157,7 +160,7 @@ impl CertClients {
 
 /// Why there is no answer. Of a certificate that was not believed only that counts.
 fn told(error: &Error) -> String {
-    Untrusted::among(error).map_or_else(|| error.to_string(), ToString::to_string)
+    Untrusted::among(error).map_or_else(|| words(error), ToString::to_string)
 }
 
 #[cfg(test)]

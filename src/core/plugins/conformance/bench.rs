@@ -150,16 +150,14 @@ impl Bench {
 
 /// Whether a call that failed was ended from outside or fell over by itself.
 fn classify(error: &CallError, is_cut_off: bool) -> Answer {
-    /// A failure in a host function quotes the call.
-    const HOST_CALL: &str = "in `rustbill_host::";
     match error {
-        CallError::Script { message, .. } if message.contains(HOST_CALL) => {
-            let (why, call) = message.split_once(HOST_CALL).unwrap_or((message, ""));
-            let function = call.split('(').next().unwrap_or_default();
+        CallError::Script { message, host_function, .. } if !host_function.is_empty() => {
             if is_cut_off {
-                return Answer::Stopped(format!("it needs the network: `{function}` was refused; add --allow-network"));
+                return Answer::Stopped(format!(
+                    "it needs the network: `{host_function}` was refused; add --allow-network"
+                ));
             }
-            Answer::Stopped(format!("`{function}` ended the call: {}", why.trim_end_matches([' ', ','])))
+            Answer::Stopped(format!("`{host_function}` ended the call: {message}"))
         }
         other => Answer::Broken(other.to_string()),
     }

@@ -123,7 +123,7 @@ pub async fn conform(actor: &Actor, executable: PathBuf, script: &Script, sandbo
     }
     let given = sandbox.config.is_some();
     let config = sandbox.config.unwrap_or_else(|| sample::settings(&inspected.config_schema));
-    match config::complete(&inspected.config_schema, config) {
+    match config::complete(&inspected.config_schema, &Value::Null, config) {
         Ok(config) => {
             bench.ok("form", if given { "takes the settings of the file" } else { "takes settings made up from it" });
             bench.config = config;

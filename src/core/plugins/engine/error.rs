@@ -116,6 +116,9 @@ pub enum CallError {
         line: u32,
         /// Column of the author's text, 0 if unknown.
         column: u32,
+        /// The host function that ended the call, empty if none did.
+        #[serde(default)]
+        host_function: String,
     },
     /// The call lasted longer than [`Limits::wall`](super::Limits).
     #[error("the plugin did not finish within {0:?} and was stopped; look for an endless loop or a slow remote host")]

@@ -35,6 +35,9 @@ const PROGRAMS_MAX: usize = 64;
 /// How often a call may be polled. Nothing in a worker wakes later, so a call that is not done soon never is.
 const POLLS_MAX: usize = 1_000;
 
+/// How the call of a host function begins in a script.
+const HOST_CALL: &str = "rustbill_host::";
+
 /// The version of a script that gives none, older than every other.
 const VERSION_NONE: &str = "0.0.0";
 
@@ -141,7 +144,7 @@ impl Machine {
         let start = program.prepared.position(span.start);
         let fault = |message: String| Issue::at(start, message);
         let returned = self.run(program, NAME, "{}", None).map_err(|error| match error {
-            CallError::Script { message, line, column } => {
+            CallError::Script { message, line, column, .. } => {
                 Issue::at((line, column), format!("`{NAME}` failed: {message}"))
             }
             other => fault(format!("`{NAME}` failed: {other}")),
@@ -205,6 +208,7 @@ impl Machine {
                 message: "it awaits something that never finishes".to_owned(),
                 line: 0,
                 column: 0,
+                host_function: String::new(),
             }),
         }
     }
@@ -220,7 +224,11 @@ impl Machine {
         if text.starts_with(compile::ALLOCATION_FAILED) {
             return CallError::Memory { bytes: self.limits.memory_bytes, place };
         }
-        let text = text.strip_prefix("Panicked: ").unwrap_or(&text);
+        let stopped = text.strip_prefix("Panicked: ");
+        // What a host function says was written for operators, who can't do anything with a piece of the script.
+        let call = stopped.and_then(|_| snippet.strip_prefix(HOST_CALL));
+        let host_function = call.and_then(|call| call.split('(').next()).unwrap_or_default().trim().to_owned();
+        let text = stopped.unwrap_or(&text);
         let mut message = match text.strip_prefix("Missing instance function `") {
             // Rune names the function by a hash only; the quoted source names it for the author.
             Some(rest) => match rest.split_once("` for ") {
@@ -230,13 +238,13 @@ impl Machine {
             None => text.to_owned(),
         };
         let help = advice::of_failure(&error.to_string(), &snippet);
-        if !snippet.is_empty() {
+        if !snippet.is_empty() && host_function.is_empty() {
             message = format!("{message}, in `{snippet}`");
         }
         if let Some(help) = help {
             message = format!("{message}; {help}");
         }
-        CallError::Script { message, line, column }
+        CallError::Script { message, line, column, host_function }
     }
 }
 

@@ -68,6 +68,7 @@ impl Process {
             message: format!("the call's arguments make {why}"),
             line: 0,
             column: 0,
+            host_function: String::new(),
         })?;
         match protocol::send(&mut self.to, &bytes).await {
             Ok(()) => Ok(()),

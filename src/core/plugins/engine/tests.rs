@@ -186,7 +186,7 @@ fn results_of_every_form() {
 
 #[test]
 fn errors_say_where() {
-    let Err(CallError::Script { message, line, column }) = send("let a = \"x\"[0:1];\n  a.nope()") else {
+    let Err(CallError::Script { message, line, column, .. }) = send("let a = \"x\"[0:1];\n  a.nope()") else {
         panic!("no error");
     };
     assert_eq!((line, column), (8, 3));
@@ -198,6 +198,25 @@ fn errors_say_where() {
     assert_eq!(line, 7);
     let host = send_with(Limits::default(), "rustbill_host::base64_decode(\"!\")", "", json!({}));
     assert!(matches!(host, Err(CallError::Script { line: 7, .. })), "{host:?}");
+}
+
+#[test]
+fn what_a_host_function_says_is_told_without_the_script() {
+    let call = "rustbill_host::http_request(\"POST\", \"https://h\", rustbill_host::json_stringify(#{a: 1}), \"{}\")";
+    let source = notifier(call, "");
+    on_large_stack(move || {
+        let mut bench = Bench::new(Limits::default());
+        bench.load(Kind::Notifier, &source);
+        bench.world.lock().unwrap().reply = Err("POST h failed: connection refused".to_owned());
+        let failed = bench.call("send", &json!({})).unwrap_err();
+        assert_eq!(failed.to_string(), "the plugin failed at 7:1: POST h failed: connection refused");
+        let CallError::Script { host_function, .. } = failed else { panic!("{failed}") };
+        assert_eq!(host_function, "http_request");
+    });
+    for (body, quotes) in [("rustbill_host::fail(\"no\")", false), ("let n = 5;\nrustbill_host::url_encode(n)", true)] {
+        let said = send(body).unwrap_err().to_string();
+        assert_eq!(said.contains(", in `"), quotes, "{said}");
+    }
 }
 
 #[test]
@@ -334,7 +353,7 @@ fn a_script_can_fail_on_purpose() {
     let Err(CallError::Script { message, .. }) = send("rustbill_host::fail(`not ${1} yet`); \"ERROR: no\"") else {
         panic!("no error");
     };
-    assert!(message.starts_with("not 1 yet"), "{message}");
+    assert_eq!(message, "not 1 yet");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `provider-incus` where it needs no server, or the same answer to everything. The rest is tested against a real one.
 
+use super::shipped::fingerprints;
 use super::*;
 
 const INCUS: &str = include_str!("../../../../../plugins/provider-incus.rn");
@@ -49,7 +50,7 @@ fn everything() -> Value {
 #[test]
 fn it_inspects_clean() {
     let inspected = inspect(Kind::FirstPartyProvider, INCUS).unwrap();
-    assert_eq!(inspected.version, "1.0.0");
+    assert_eq!(inspected.version, "1.0.1");
     assert!(inspected.has_admin_page);
     assert_eq!(inspected.config_schema["required"], json!(["api_url", "cert_pem", "key_pem"]));
     assert_eq!(inspected.config_schema["properties"]["key_pem"]["format"], "password");
@@ -231,5 +232,28 @@ fn a_machine_that_was_asked_for_without_an_answer_may_still_begin() {
         assert!(bench.fails("create_instance", &order).contains("no answer came"));
         let world = bench.world.lock().unwrap();
         assert!(!world.requests.iter().any(|(_, arguments)| arguments[0] == "POST"), "{:?}", world.requests);
+    });
+}
+
+#[test]
+fn what_the_host_says_of_certificates_names_the_settings() {
+    with(|bench| {
+        let merged = json!({ "api_url": "https://h/" });
+        let said = "set it as `fingerprint`, or set `ca`; `cert` and `key`";
+        bench.world.lock().unwrap().reply = Ok(json!({ "status": 0, "error": said }).to_string());
+        let ours = "set it as `server_fingerprint`, or set `ca_pem`; `cert_pem` and `key_pem`";
+        assert_eq!(bench.text("health_check", &merged), Err(ours.to_owned()));
+        assert!(bench.fails("create_instance", &json!({ "api_url": "https://h/", "order_id": "o" })).contains(ours));
+    });
+}
+
+#[test]
+fn a_malformed_fingerprint_can_not_be_enabled() {
+    with(|bench| {
+        for (text, fits) in fingerprints() {
+            let answer = bench.text("initialize", &json!({ "api_url": "https://h", "server_fingerprint": text }));
+            assert_eq!(answer.is_ok(), fits, "{text}: {answer:?}");
+            assert!(fits || answer.unwrap_err().starts_with("`server_fingerprint` is not 64"), "{text}");
+        }
     });
 }

@@ -1,6 +1,6 @@
 //! `provider-kvm`, as far as it needs no cluster; tests/it/kvm.rs has the rest.
 
-use super::shipped::with;
+use super::shipped::{fingerprints, with};
 use super::*;
 
 const KVM: &str = include_str!("../../../../../plugins/provider-kvm.rn");
@@ -9,7 +9,7 @@ const KVM: &str = include_str!("../../../../../plugins/provider-kvm.rn");
 fn kvm(more: &Value) -> Value {
     let mut merged = json!({
         "api_url": "https://pve1.example.com:8006/", "token_id": "rustbill@pve!shop", "token_secret": "hunter2",
-        "fingerprint": "AB:CD", "templates": [
+        "fingerprint": "AB:".repeat(32), "templates": [
             {"os": "debian-13", "vmid": 9000, "label": "Debian 13"}, {"os": "debian-13", "vmid": 9001}, {"os": "alma-10", "vmid": 9002},
         ],
         "vmid_min": 100, "vmid_max": 120, "cpu_cores_max": 8, "memory_gb_max": 32, "disk_gb_max": 200,
@@ -83,7 +83,7 @@ fn requests_carry_the_token_and_the_fingerprint() {
         assert_eq!(arguments[..4], ["GET", "https://pve1.example.com:8006/api2/json/version", "", ""]);
         let trust: Value = serde_json::from_str(&arguments[4]).unwrap();
         let headers = json!({"Authorization": "PVEAPIToken=rustbill@pve!shop=hunter2"});
-        assert_eq!(trust, json!({"fingerprint": "AB:CD", "headers": headers}));
+        assert_eq!(trust, json!({"fingerprint": "AB:".repeat(32), "headers": headers}));
     });
 }
 
@@ -116,6 +116,28 @@ fn what_can_not_be_made_is_refused_and_what_is_not_known_fails() {
             answers(bench, status, &json!({"data": null}));
             assert!(bench.call("create_instance", &order(json!({}))).is_err(), "{status}");
             assert!(bench.call("terminate_instance", &order(json!({}))).is_err(), "{status}");
+        }
+    });
+}
+
+#[test]
+fn settings_that_can_not_be_used_are_not_blamed_on_the_cluster() {
+    with(Kind::FirstPartyProvider, KVM, |bench| {
+        for (text, fits) in fingerprints() {
+            let answer = bench.text("initialize", &kvm(&json!({ "fingerprint": text })));
+            assert_eq!(answer.is_ok(), fits, "{text}: {answer:?}");
+            assert!(fits || answer.unwrap_err().starts_with("`fingerprint` is not 64"), "{text}");
+        }
+        let health = bench.text("health_check", &kvm(&json!({ "fingerprint": "AB:CD" }))).unwrap_err();
+        assert!(health.starts_with("`fingerprint` is not 64"), "{health}");
+        for (said, told) in [
+            ("`ca` holds no certificate", "`ca` holds no certificate"),
+            ("GET h failed: refused", "the cluster does not answer: GET h failed: refused"),
+        ] {
+            let answer = json!({ "status": 0, "headers": {}, "body": "", "error": said }).to_string();
+            bench.world.lock().unwrap().reply = Ok(answer);
+            assert_eq!(bench.text("health_check", &kvm(&json!({}))), Err(told.to_owned()));
+            assert!(bench.json("admin_page", &kvm(&json!({})))["html"].as_str().unwrap().contains(told));
         }
     });
 }

@@ -6,6 +6,21 @@ const BANK: &str = include_str!("../../../../../plugins/gateway-banktransfer.rn"
 const WEBHOOK: &str = include_str!("../../../../../plugins/notifier-webhook.rn");
 pub(super) const STOCK: &str = include_str!("../../../../../plugins/provider-stock.rn");
 
+/// Fingerprints as operators write them, and whether they are some.
+pub(super) fn fingerprints() -> Vec<(String, bool)> {
+    let digits = "0123456789abcdefABCDEF0123456789".repeat(2);
+    let colons = "aF:".repeat(32);
+    vec![
+        (String::new(), true),
+        (digits.clone(), true),
+        (colons.trim_end_matches(':').to_owned(), true),
+        (format!("{digits}0"), false),
+        ("AB:CD".to_owned(), false),
+        (digits.replace('f', "g"), false),
+        ("é".repeat(32), false),
+    ]
+}
+
 pub(super) fn with(kind: Kind, source: &'static str, work: impl FnOnce(&mut Bench) + Send + 'static) {
     on_large_stack(move || {
         let mut bench = Bench::new(Limits::default());
