@@ -171,7 +171,7 @@ fn each_kind_of_error_has_its_exit_code() {
         (["order", "list", "--status", "new", "--page=1"], "pending"),
         (["product", "create", "--name=x", "--interface=x", "--price=-1"], "`price`"),
         (["user", "list", "--type", "root", "--page=1"], "admin"),
-        (["plugin", "create", "--plugin", "theme/dark", "--name=x"], "first_party_provider"),
+        (["plugin", "create", "--plugin", "theme/dark", "--name=x"], "gateway, notifier, provider, upstream"),
     ] {
         let said = fails(home, &args, 2);
         assert!(said.contains(word), "{args:?}: {said}");

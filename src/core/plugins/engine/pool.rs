@@ -208,6 +208,12 @@ impl Engine {
         }
     }
 
+    /// How many workers the calls of an interface hold at the moment, for health pages and tests.
+    #[must_use]
+    pub fn running(&self, interface: Uuid) -> usize {
+        self.pool.queue.turns_of(interface)
+    }
+
     /// How many idle workers are kept at the moment, for health pages and tests.
     #[must_use]
     pub fn idle_workers(&self) -> usize {

@@ -102,6 +102,11 @@ impl Queue {
         Arc::clone(shares.entry(interface).or_insert_with(new))
     }
 
+    /// How many turns an interface has now.
+    pub(super) fn turns_of(&self, interface: Uuid) -> usize {
+        self.share.saturating_sub(self.share_of(interface).free.available_permits())
+    }
+
     /// Waits until all turns are over, but no longer than a call may wait, and gives no further ones.
     pub(super) async fn close(&self) {
         let all = u32::try_from(self.workers_max).unwrap_or(u32::MAX);
