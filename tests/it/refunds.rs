@@ -189,7 +189,9 @@ on_both! {
         // No server is made meanwhile for an order whose whole price is on its way back.
         world.start_worker();
         wait::until("the worker came to the orders and to the refunds", async || {
-            world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM event_queue WHERE event_type IN ('order_paid', 'refund_requested') AND last_error <> ''").await == 6
+            let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM event_queue WHERE status = 'pending' AND attempts > 0 \
+                       AND (event_type = 'order_paid' OR event_type = 'refund_requested' AND last_error <> '')";
+            world.count(sql).await == 6
         })
         .await;
         assert_eq!(world.count("SELECT CAST(COUNT(*) AS BIGINT) FROM orders WHERE status = 'paid'").await, 3);
