@@ -13,9 +13,7 @@ pub use self::{
 };
 use super::{
     Kind,
-    engine::{
-        CallError, Engine, EngineConfig, Examined, Host, HostFunction, HostFuture, Issue, OPTIONAL_FUNCTIONS, Scope,
-    },
+    engine::{Engine, EngineConfig, Examined, Host, HostFunction, HostFuture, Issue, OPTIONAL_FUNCTIONS, Scope},
 };
 use crate::core::{
     actor::{Actor, Permission},
@@ -84,7 +82,7 @@ pub async fn examine(actor: &Actor, executable: PathBuf, script: &Script) -> Res
     engine.shutdown().await;
     let Examined { functions, result, mut warnings } = match examined {
         Ok(examined) => examined,
-        Err(cause @ (CallError::Busy(_) | CallError::Unavailable(_))) => {
+        Err(cause) if cause.is_ours() => {
             return Err(Error::unavailable("plugin.unavailable", "no script can be looked at now").caused_by(cause));
         }
         // It brought its process down.
