@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    engine::ACTION_PREFIX,
     host::{NO_FUNCTION, no_function},
     model::Interface,
     operations::{find, record, summary},
@@ -29,8 +30,6 @@ const FIELD: &str = "args_json";
 const OPTION: &str = "--args";
 /// How alike two names of functions must be, from 0 to 1, for the one to be meant by the other.
 const ALIKE_MIN: f64 = 0.8;
-/// How the functions begin that a page may call: the others take payments and make servers.
-pub(super) const ACTION_PREFIX: &str = "admin_";
 
 /// A plugin's own page.
 #[derive(Clone, Debug, serde::Serialize)]

@@ -13,7 +13,9 @@ pub use self::{
 };
 use super::{
     Kind,
-    engine::{Engine, EngineConfig, Examined, Host, HostFunction, HostFuture, Issue, OPTIONAL_FUNCTIONS, Scope},
+    engine::{
+        ACTION_PREFIX, Engine, EngineConfig, Examined, Host, HostFunction, HostFuture, Issue, OPTIONAL_FUNCTIONS, Scope,
+    },
 };
 use crate::core::{
     actor::{Actor, Permission},
@@ -101,7 +103,7 @@ pub async fn examine(actor: &Actor, executable: PathBuf, script: &Script) -> Res
     shown.extend(OPTIONAL_FUNCTIONS.iter().map(|name| known(name, "optional")));
     for function in &functions {
         if shown.iter().all(|known| known.name != function.name) {
-            let is_action = function.name.starts_with(super::admin::ACTION_PREFIX) && function.parameters == 2;
+            let is_action = function.name.starts_with(ACTION_PREFIX) && function.parameters == 2;
             shown.push(known(&function.name, if is_action { "action" } else { "own" }));
         }
     }
