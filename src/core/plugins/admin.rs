@@ -148,10 +148,9 @@ pub async fn require_function(app: &App, actor: &Actor, id: Id, function: &str) 
     if callable.contains(&function) {
         return Ok(());
     }
-    let alike = callable.iter().map(|name| (strsim::jaro_winkler(name, function), name));
-    let best = alike.max_by(|left, right| left.0.total_cmp(&right.0)).filter(|(score, _)| *score >= ALIKE_MIN);
-    Err(no_function(&interface.display_name, function).hint(match best {
-        Some((_, name)) => format!("did you mean `{name}`?"),
+    let nearest = text::nearest(function, callable, ALIKE_MIN, str::to_owned);
+    Err(no_function(&interface.display_name, function).hint(match nearest {
+        Some(name) => format!("did you mean `{name}`?"),
         None => "it would take two parameters, like every function of a plugin".to_owned(),
     }))
 }
