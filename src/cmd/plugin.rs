@@ -14,7 +14,7 @@ use self::{author::AuthorCommand, script::ScriptCommand, settings::SettingsArgum
 use super::{
     Context,
     arguments::optional_word,
-    show::{self, Show as _, fields, page, whole},
+    show::{self, fields, page, whole},
 };
 use crate::core::{
     app::App,
@@ -268,32 +268,12 @@ impl ListInterfaces {
     async fn run(self, context: &Context) -> Result<()> {
         let kind = optional_word(self.kind.as_deref(), plugins::parse_type)?;
         let found = plugins::list(context.app().await?, &context.actor, kind).await?;
-        let found = whole(found).map(InterfaceView::from);
-        let columns = [
-            "id",
-            "display_name",
-            "plugin_type",
-            "plugin_id",
-            "plugin_version",
-            "enabled",
-            "is_healthy",
-            "health_error",
-            "last_check_at",
-        ];
-        show::print_page(context, &found, &columns, |item| {
-            let error = show::cut(context, item.health_error.show());
-            vec![
-                item.id.show(),
-                item.display_name.show(),
-                item.plugin_type.show(),
-                item.plugin_id.show(),
-                item.plugin_version.show(),
-                item.enabled.show(),
-                item.is_healthy.show(),
-                error,
-                item.last_check_at.show(),
-            ]
-        })
+        let found = whole(found).map(|interface| {
+            let view = InterfaceView::from(interface);
+            InterfaceView { health_error: view.health_error.map(|error| show::cut(context, error)), ..view }
+        });
+        page!(context, found; id, display_name, plugin_type, plugin_id, plugin_version, enabled, is_healthy,
+            health_error, last_check_at)
     }
 }
 

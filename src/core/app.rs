@@ -32,6 +32,15 @@ pub struct App {
     pub plugins: PluginHost,
 }
 
+/// This program's own file, of which scripts get their processes.
+///
+/// # Errors
+/// `app.program` when the system can't tell.
+pub fn program() -> Result<PathBuf> {
+    std::env::current_exe()
+        .map_err(|cause| Error::internal("app.program", "can't find this program's own file").caused_by(cause))
+}
+
 impl App {
     /// Connects to the configured database. Migrations are left to the caller. Scripts run in child processes of this
     /// very program.
@@ -39,8 +48,7 @@ impl App {
     /// # Errors
     /// When the URL is malformed or the database can't be reached.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self> {
-        let program = std::env::current_exe()
-            .map_err(|cause| Error::internal("app.program", "can't find this program's own file").caused_by(cause))?;
+        let program = program()?;
         Self::open_with_program(settings, clock, program).await
     }
 

@@ -8,11 +8,14 @@ use rustbill::core::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    database::TestDatabase,
-    wait,
-    world::{World, at_once, clock_at},
-    yipay::Platform,
+use crate::{
+    on_both,
+    support::{
+        database::TestDatabase,
+        wait,
+        world::{World, at_once, clock_at},
+        yipay::Platform,
+    },
 };
 
 /// Asks as the worker does, and says how many payments were asked for.
@@ -48,31 +51,14 @@ async fn status(world: &World, payment: &Payment) -> PaymentStatus {
     world.payment_state(payment.id).await.status
 }
 
-/// Runs a body on both databases, with a clock that is moved by hand.
-macro_rules! on_both_with_clock {
-    ($($(#[$meta:meta])* async fn $name:ident($world:ident: World) $body:block)+) => {
-        $(
-            $(#[$meta])*
-            mod $name {
-                use super::*;
-
-                async fn body($world: World) $body
-
-                #[tokio::test(flavor = "multi_thread")]
-                async fn sqlite() {
-                    body(World::with_clock(TestDatabase::sqlite(), clock_at("2026-11-21T12:00:00Z")).await).await;
-                }
-
-                #[tokio::test(flavor = "multi_thread")]
-                async fn postgres() {
-                    body(World::with_clock(TestDatabase::postgres().await, clock_at("2026-11-21T12:00:00Z")).await).await;
-                }
-            }
-        )+
-    };
+/// A world whose clock is moved by hand.
+async fn timed(database: TestDatabase) -> World {
+    World::with_clock(database, clock_at("2026-11-21T12:00:00Z")).await
 }
 
-on_both_with_clock! {
+on_both! {
+    with timed;
+
     async fn a_lost_notice_costs_half_a_minute(world: World) {
         let (platform, gateway) = yipay(&world).await;
         let payment = opened(&world, &platform, &gateway).await;

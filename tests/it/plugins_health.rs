@@ -1,11 +1,10 @@
 //! The checks that the worker makes by itself.
 
-use chrono::{TimeDelta, TimeZone as _, Utc};
+use chrono::TimeDelta;
 use rustbill::core::{
     actor::Actor,
     app::App,
     plugins::{self, HEALTH_PERIOD, Interface},
-    time::Clock,
 };
 use serde_json::json;
 
@@ -17,7 +16,7 @@ use crate::{
         receiver::Receiver,
         server::{InProcess, admin_token, channel},
         wait,
-        world::{PROGRAM, World, settings},
+        world::{PROGRAM, World, clock_at, settings},
     },
 };
 
@@ -65,9 +64,13 @@ async fn due(app: &App) -> usize {
     plugins::check_due(app, &Actor::system("health")).await.unwrap()
 }
 
-async fn with_clock(database: TestDatabase) -> (World, Clock) {
-    let clock = Clock::manual(Utc.with_ymd_and_hms(2026, 3, 1, 12, 0, 0).unwrap());
-    (World::with_clock(database, clock.clone()).await, clock)
+/// A world whose clock is moved by hand.
+async fn timed(database: TestDatabase) -> World {
+    World::with_clock(database, clock_at("2026-03-01T12:00:00Z")).await
+}
+
+fn pass(world: &World, time: TimeDelta) {
+    world.app.clock.advance(time);
 }
 
 /// The longest until an interface that was asked is due again.
@@ -75,77 +78,53 @@ fn a_period() -> TimeDelta {
     HEALTH_PERIOD + TimeDelta::minutes(1)
 }
 
-async fn each_enabled_interface_is_asked_once_a_period(world: World, clock: Clock) {
-    let first = moody(&world, "good").await;
-    let second = moody(&world, "no").await;
-    let off = moody(&world, "good").await;
-    plugins::toggle(&world.app, &world.admin, off.id, false).await.unwrap();
-    assert_eq!(due(&world.app).await, 2);
-    assert_eq!(due(&world.app).await, 0, "nobody is due any more");
-    assert!(now(&world, &first).await.is_healthy);
-    let ill = now(&world, &second).await;
-    assert_eq!((ill.is_healthy, ill.health_error.as_deref()), (false, Some("the health check failed")));
-    mood(&world, &first, "the remote host is on fire").await;
-    mood(&world, &second, "good").await;
-    clock.advance(HEALTH_PERIOD - TimeDelta::seconds(1));
-    assert_eq!(due(&world.app).await, 0);
-    clock.advance(TimeDelta::minutes(1) + TimeDelta::seconds(1));
-    assert_eq!(due(&world.app).await, 2);
-    let ill = now(&world, &first).await;
-    assert!(!ill.is_healthy && ill.health_error.as_deref().unwrap().contains("on fire"), "{:?}", ill.health_error);
-    assert_eq!(ill.last_check_at, Some(world.app.clock.now()));
-    let well = now(&world, &second).await;
-    assert_eq!((well.is_healthy, well.health_error), (true, None));
-    // Once when it was enabled, and twice by the worker.
-    assert_eq!(asked(&world, &first).await, 3);
-    assert_eq!(asked(&world, &off).await, 1);
-    let refused = plugins::check_due(&world.app, &Actor::anonymous("127.0.0.1")).await.unwrap_err();
-    assert_eq!(refused.kind(), rustbill::core::error::Kind::Unauthenticated);
-}
+on_both! {
+    with timed;
 
-async fn several_servers_ask_each_interface_once(world: World, clock: Clock) {
-    let mut interfaces = Vec::new();
-    for _ in 0..4 {
-        interfaces.push(moody(&world, "good").await);
-    }
-    let mut others = Vec::new();
-    for _ in 0..2 {
-        let settings = settings(&world.database);
-        others.push(App::open_with_program(settings, clock.clone(), PROGRAM.into()).await.unwrap());
-    }
-    clock.advance(a_period());
-    let (a, b, c) = tokio::join!(due(&world.app), due(&others[0]), due(&others[1]));
-    assert_eq!(a + b + c, 4);
-    for interface in &interfaces {
-        assert_eq!(asked(&world, interface).await, 2, "once when it was enabled, once by one of three");
-    }
-}
-
-mod of_the_worker {
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn each_enabled_interface_is_asked_once_a_period_sqlite() {
-        let (world, clock) = with_clock(TestDatabase::sqlite()).await;
-        each_enabled_interface_is_asked_once_a_period(world, clock).await;
+    async fn each_enabled_interface_is_asked_once_a_period(world: World) {
+        let first = moody(&world, "good").await;
+        let second = moody(&world, "no").await;
+        let off = moody(&world, "good").await;
+        plugins::toggle(&world.app, &world.admin, off.id, false).await.unwrap();
+        assert_eq!(due(&world.app).await, 2);
+        assert_eq!(due(&world.app).await, 0, "nobody is due any more");
+        assert!(now(&world, &first).await.is_healthy);
+        let ill = now(&world, &second).await;
+        assert_eq!((ill.is_healthy, ill.health_error.as_deref()), (false, Some("the health check failed")));
+        mood(&world, &first, "the remote host is on fire").await;
+        mood(&world, &second, "good").await;
+        pass(&world, HEALTH_PERIOD - TimeDelta::seconds(1));
+        assert_eq!(due(&world.app).await, 0);
+        pass(&world, TimeDelta::minutes(1) + TimeDelta::seconds(1));
+        assert_eq!(due(&world.app).await, 2);
+        let ill = now(&world, &first).await;
+        assert!(!ill.is_healthy && ill.health_error.as_deref().unwrap().contains("on fire"), "{:?}", ill.health_error);
+        assert_eq!(ill.last_check_at, Some(world.app.clock.now()));
+        let well = now(&world, &second).await;
+        assert_eq!((well.is_healthy, well.health_error), (true, None));
+        // Once when it was enabled, and twice by the worker.
+        assert_eq!(asked(&world, &first).await, 3);
+        assert_eq!(asked(&world, &off).await, 1);
+        let refused = plugins::check_due(&world.app, &Actor::anonymous("127.0.0.1")).await.unwrap_err();
+        assert_eq!(refused.kind(), rustbill::core::error::Kind::Unauthenticated);
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn each_enabled_interface_is_asked_once_a_period_postgres() {
-        let (world, clock) = with_clock(TestDatabase::postgres().await).await;
-        each_enabled_interface_is_asked_once_a_period(world, clock).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn several_servers_ask_each_interface_once_sqlite() {
-        let (world, clock) = with_clock(TestDatabase::sqlite()).await;
-        several_servers_ask_each_interface_once(world, clock).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn several_servers_ask_each_interface_once_postgres() {
-        let (world, clock) = with_clock(TestDatabase::postgres().await).await;
-        several_servers_ask_each_interface_once(world, clock).await;
+    async fn several_servers_ask_each_interface_once(world: World) {
+        let mut interfaces = Vec::new();
+        for _ in 0..4 {
+            interfaces.push(moody(&world, "good").await);
+        }
+        let mut others = Vec::new();
+        for _ in 0..2 {
+            let settings = settings(&world.database);
+            others.push(App::open_with_program(settings, world.app.clock.clone(), PROGRAM.into()).await.unwrap());
+        }
+        pass(&world, a_period());
+        let (a, b, c) = tokio::join!(due(&world.app), due(&others[0]), due(&others[1]));
+        assert_eq!(a + b + c, 4);
+        for interface in &interfaces {
+            assert_eq!(asked(&world, interface).await, 2, "once when it was enabled, once by one of three");
+        }
     }
 }
 
@@ -196,13 +175,13 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_remembered_for_half_a_minute() {
-    let (world, clock) = with_clock(TestDatabase::sqlite()).await;
+    let world = timed(TestDatabase::sqlite()).await;
     let receiver = Receiver::start().await;
     let script = MOODY.replace("{ [] }", "{ rustbill_host::http_get(rustbill_host::json_get(c, \"mood\")); [] }");
     world.write_plugin("notifier-asking.rn", &script);
     let interface = world.interface("notifier-asking.rn", json!({ "mood": receiver.url })).await;
     for (seconds, asked) in [(0, 1), (29, 1), (1, 2), (1, 2)] {
-        clock.advance(TimeDelta::seconds(seconds));
+        pass(&world, TimeDelta::seconds(seconds));
         world.app.plugins.call_json_remembered(&interface, "supported_events").await.unwrap();
         assert_eq!(receiver.received().len(), asked, "after {seconds} seconds more");
     }

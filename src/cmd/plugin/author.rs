@@ -17,6 +17,7 @@ use super::{
     steps,
 };
 use crate::core::{
+    app,
     error::{Error, Result},
     id::Id,
     plugins::{self, Examination, Kind, Outcome, Sandbox, Scaffold, Script, engine::Issue},
@@ -151,12 +152,6 @@ impl Input {
     }
 }
 
-/// This program, of which scripts get their processes.
-fn executable() -> Result<PathBuf> {
-    std::env::current_exe()
-        .map_err(|cause| Error::internal("app.program", "can't find this program's own file").caused_by(cause))
-}
-
 /// What was written.
 #[derive(Serialize)]
 struct Written {
@@ -247,7 +242,7 @@ impl New {
 impl Check {
     async fn run(self, context: &Context) -> Result<()> {
         let script = self.input.read()?;
-        let found = plugins::examine(&context.actor, executable()?, &script).await?;
+        let found = plugins::examine(&context.actor, app::program()?, &script).await?;
         match context.printer.format() {
             Format::Table => print(context, &script.name, &found)?,
             Format::Json => context.printer.item(Vec::new(), &found)?,
@@ -343,7 +338,7 @@ impl Test {
         };
         let network = (self.allow_network || !self.allow_private.is_empty()).then_some(self.allow_private);
         let spinner = context.printer.spinner("calling every function");
-        let found = plugins::conform(&context.actor, executable()?, &script, Sandbox { config, network }).await;
+        let found = plugins::conform(&context.actor, app::program()?, &script, Sandbox { config, network }).await;
         drop(spinner);
         let found = found?;
         if self.trace {

@@ -115,10 +115,7 @@ impl Server {
     pub(super) async fn status(&self, app: &App) -> Option<InstanceStatus> {
         let answer = self.call(app, "get_instance_status", self.business()).await;
         match answer {
-            Ok(answer) => {
-                let word = answer.get("status").unwrap_or(&answer);
-                word.as_str().and_then(InstanceStatus::from_power)
-            }
+            Ok(answer) => InstanceStatus::from_power(plugins::answer_status(&answer)),
             Err(error) => {
                 tracing::warn!(instance = %self.instance.id, %error, "a provider did not say how a server is");
                 None

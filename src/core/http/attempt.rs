@@ -1,11 +1,15 @@
 //! One request and its answer, in bounded time and size.
 
-use std::{error::Error as StdError, io, time::Duration};
+use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Checked, RESPONSE_MAX, Response, circuit::Hosts};
+use super::{
+    Checked, RESPONSE_MAX, Response,
+    causes::{causes, is_tls},
+    circuit::Hosts,
+};
 use crate::core::error::{Error, Kind, Result};
 
 /// How long a host must have kept a request waiting for that to tell of the host: less is left of the time where a
@@ -115,18 +119,6 @@ fn sort(cause: reqwest::Error, shown: &str) -> Failure {
     }
 }
 
-/// The causes of an error, with those that `io::Error` keeps to itself.
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| cause(*error))
-}
-
-fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(inner) => Some(inner),
-        None => error.source(),
-    }
-}
-
 /// Our own refusal of an address, which comes back from the resolver.
 fn refusal(error: &reqwest::Error) -> Option<Error> {
     let ours = causes(error).find_map(|cause| cause.downcast_ref::<Error>())?;
@@ -138,9 +130,4 @@ fn refusal(error: &reqwest::Error) -> Option<Error> {
         Some(advice) => copy.hint(advice),
         None => copy,
     })
-}
-
-/// Whether the two could not agree on encryption, or the certificate is not trusted.
-fn is_tls(error: &reqwest::Error) -> bool {
-    causes(error).any(<dyn StdError>::is::<rustls::Error>)
 }

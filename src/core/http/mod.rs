@@ -6,9 +6,11 @@
 //!
 //! `policy.rs` says which addresses may be reached, and `resolver.rs` drops the others from what a name resolves to;
 //! `attempt.rs` is one request; `retry.rs` says which failures are worth another one, `redirect.rs` which answers lead
-//! on, and `circuit.rs` which hosts are left alone for a while. `tls.rs` makes clients with certificates of their own.
+//! on, and `circuit.rs` which hosts are left alone for a while. `tls.rs` makes clients with certificates of their own, and
+//! `causes.rs` looks behind errors.
 
 mod attempt;
+mod causes;
 mod circuit;
 mod policy;
 mod redirect;
@@ -29,7 +31,7 @@ use ipnet::IpNet;
 use reqwest::Url;
 use tokio::time::Instant;
 
-pub(crate) use self::tls::Untrusted;
+pub(crate) use self::{causes::is_tls, tls::Untrusted};
 pub use self::{circuit::Turn, tls::Identity};
 
 use self::{attempt::Failure, circuit::Hosts, policy::Policy, resolver::Resolver};

@@ -3,7 +3,7 @@
 //! A server is believed when an authority signed its certificate, or when the certificate is the very one that was
 //! named by its fingerprint. There is no third way: nothing here accepts whatever it is shown.
 
-use std::{error::Error as StdError, fmt, io, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
@@ -16,7 +16,7 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{HttpClient, builder};
+use super::{HttpClient, builder, causes::causes};
 use crate::core::error::{Error, Result};
 
 /// Certificates of one PEM text.
@@ -175,22 +175,13 @@ impl StdError for Untrusted {}
 impl Untrusted {
     /// That a server was not believed, somewhere among the causes of a failed request.
     pub(crate) fn among<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner)))) =
-                error.downcast_ref::<rustls::Error>()
-            {
+        causes(error).find_map(|cause| match cause.downcast_ref::<rustls::Error>()? {
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
                 let inner: &(dyn StdError + 'static) = inner.as_ref();
-                return inner.downcast_ref::<Self>();
+                inner.downcast_ref::<Self>()
             }
-            // An error of the socket does not count what it carries among its sources.
-            let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            next = match carried {
-                Some(inner) => Some(inner),
-                None => error.source(),
-            };
-        }
-        None
+            _ => None,
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    engine::ACTION_PREFIX,
     host::{NO_FUNCTION, no_function},
     model::Interface,
     operations::{find, record, summary},
@@ -29,8 +30,6 @@ const FIELD: &str = "args_json";
 const OPTION: &str = "--args";
 /// How alike two names of functions must be, from 0 to 1, for the one to be meant by the other.
 const ALIKE_MIN: f64 = 0.8;
-/// How the functions begin that a page may call: the others take payments and make servers.
-pub(super) const ACTION_PREFIX: &str = "admin_";
 
 /// A plugin's own page.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -149,10 +148,9 @@ pub async fn require_function(app: &App, actor: &Actor, id: Id, function: &str) 
     if callable.contains(&function) {
         return Ok(());
     }
-    let alike = callable.iter().map(|name| (strsim::jaro_winkler(name, function), name));
-    let best = alike.max_by(|left, right| left.0.total_cmp(&right.0)).filter(|(score, _)| *score >= ALIKE_MIN);
-    Err(no_function(&interface.display_name, function).hint(match best {
-        Some((_, name)) => format!("did you mean `{name}`?"),
+    let nearest = text::nearest(function, callable, ALIKE_MIN, str::to_owned);
+    Err(no_function(&interface.display_name, function).hint(match nearest {
+        Some(name) => format!("did you mean `{name}`?"),
         None => "it would take two parameters, like every function of a plugin".to_owned(),
     }))
 }

@@ -9,6 +9,7 @@ use std::{
 
 use rust_embed::Embed;
 
+use super::engine::SOURCE_BYTES_DEFAULT as SOURCE_MAX;
 use crate::core::error::{Error, Result};
 
 /// The scripts that come with the program.
@@ -19,8 +20,6 @@ struct Shipped;
 
 /// Most scripts of the directory that one scan looks at, in the order of their names.
 const FILES_MAX: usize = 500;
-/// Bytes of a script.
-const SOURCE_MAX: u64 = 256 * 1024;
 
 /// A file that can't be used.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -97,8 +96,9 @@ fn read(path: &Path) -> Result<String, String> {
         return Err("is no ordinary file".to_owned());
     }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(SOURCE_MAX + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > SOURCE_MAX {
+    let most = SOURCE_MAX as u64 + 1;
+    File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() > SOURCE_MAX {
         return Err(format!("has more than the {SOURCE_MAX} bytes that a script may have"));
     }
     String::from_utf8(bytes).map_err(|cause| {

@@ -136,7 +136,7 @@ impl PluginHost {
 }
 
 /// Settings and business fields in one object; business fields win.
-fn merge(config: &Value, business: Value) -> Value {
+pub(super) fn merge(config: &Value, business: Value) -> Value {
     let mut merged: Map<String, Value> = config.as_object().cloned().unwrap_or_default();
     if let Value::Object(business) = business {
         merged.extend(business);

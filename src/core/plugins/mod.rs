@@ -6,6 +6,7 @@
 //! `conformance/` are for those who write scripts.
 
 mod admin;
+mod answer;
 mod api;
 mod authoring;
 mod config;
@@ -22,7 +23,6 @@ mod sources;
 pub(crate) mod store;
 mod trace;
 
-pub(crate) use self::operations::{enabled, find, of_kind, usable};
 pub use self::{
     admin::{AdminPage, admin_page, call_action, call_function, delete, is_harmless, require_function},
     api::grpc::DESCRIPTORS,
@@ -38,5 +38,9 @@ pub use self::{
     scanner::{CHANGED, ScanReport, is_gone, scan},
     sources::{Checked, Source, check_source, source, update_source},
     trace::Step,
+};
+pub(crate) use self::{
+    answer::{answer_status, answer_text},
+    operations::{enabled, find, of_kind, usable},
 };
 pub use engine::Kind;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Kind, config,
-    engine::{CallError, InspectError, Inspected, ScriptKey},
+    engine::{Inspected, ScriptKey},
     files::{self, Broken, Files},
     model::{Definition, Interface},
     store,
@@ -138,19 +138,12 @@ async fn examine(app: &App, actor: &Actor, found: &Found<'_>, source: &str) -> R
     }
     match app.plugins.engine().inspect(found.kind, found.file, source).await {
         Ok(inspected) => save(app, actor, found, source, hash, inspected).await,
-        Err(InspectError::Issues(issues)) => {
+        Err(failure) => {
+            let issues = failure
+                .issues()
+                .map_err(|cause| Error::internal("plugin.engine", "can't look at a plugin").caused_by(cause))?;
             let problem = issues.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
             mark_broken(app, found, problem).await
-        }
-        // A script that brings its worker down is broken; a worker that can't be started is our fault.
-        Err(InspectError::Engine(
-            cause @ (CallError::Timeout(_)
-            | CallError::Memory { .. }
-            | CallError::Instructions { .. }
-            | CallError::Crashed(_)),
-        )) => mark_broken(app, found, cause.to_string()).await,
-        Err(InspectError::Engine(cause)) => {
-            Err(Error::internal("plugin.engine", "can't look at a plugin").caused_by(cause))
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     Kind, config,
-    engine::{CallError, InspectError, Inspected, Issue, ScriptKey},
+    engine::{Inspected, Issue, ScriptKey},
     model::Interface,
     operations::{find, record},
     store,
@@ -133,17 +133,12 @@ async fn inspect(app: &App, kind: Kind, name: &str, source: &str) -> Result<Resu
     }
     match app.plugins.engine().inspect(kind, name, source).await {
         Ok(inspected) => Ok(Ok(inspected)),
-        Err(InspectError::Issues(issues)) => Ok(Err(issues.into_iter().take(ISSUES_MAX).map(shown).collect())),
-        // A script that brings its worker down is broken; a worker that can't be started is our fault.
-        Err(InspectError::Engine(
-            cause @ (CallError::Timeout(_)
-            | CallError::Memory { .. }
-            | CallError::Instructions { .. }
-            | CallError::Crashed(_)),
-        )) => Ok(Err(vec![Issue::whole_file(cause.to_string())])),
-        Err(InspectError::Engine(cause)) => {
-            Err(Error::unavailable("plugin.unavailable", "no script can be checked now").caused_by(cause))
-        }
+        Err(failure) => match failure.issues() {
+            Ok(issues) => Ok(Err(issues.into_iter().take(ISSUES_MAX).map(shown).collect())),
+            Err(cause) => {
+                Err(Error::unavailable("plugin.unavailable", "no script can be checked now").caused_by(cause))
+            }
+        },
     }
 }
 

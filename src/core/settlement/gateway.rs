@@ -84,8 +84,7 @@ pub async fn start(app: &App, actor: &Actor, target: Target, gateway: Id, return
 /// The answer, unless it sends the customer to an address that would act in the shop's name: what it says may come from
 /// the platform as it is. Addresses of payment apps have schemes of their own.
 fn followable(answer: Value) -> Result<Value> {
-    let address = answer.get("payment_url").and_then(Value::as_str).unwrap_or_default();
-    match Url::parse(address) {
+    match Url::parse(plugins::answer_text(&answer, "payment_url")) {
         Ok(url) if RUN_BY_BROWSERS.contains(&url.scheme()) => {
             let words = format!("it answered with a `{}:` address, which customers are not sent to", url.scheme());
             Err(Error::internal("payment.gateway", words))
@@ -203,7 +202,7 @@ async fn record(tx: &mut Tx, at: Timestamp, actor: &Actor, action: &'static str,
 /// Writes what the gateway answered. A callback may have come first; then the payment keeps its state. An order that
 /// was paid or ended meanwhile takes no payment any more, and nobody is told to send money for it.
 async fn keep_answer(app: &App, actor: &Actor, payment: &Payment, answer: &Value) -> Result<Payment> {
-    let field = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let field = |name| plugins::answer_text(answer, name).to_owned();
     let at = app.clock.now();
     let payment = Payment {
         gateway_payment_id: field("gateway_payment_id"),

@@ -16,6 +16,7 @@ use crate::core::{
         store::Outcome,
         transaction_store::{self, NewTransaction},
     },
+    plugins,
     text::{self, NAME_MAX, SHOWN_MAX},
     time::Timestamp,
 };
@@ -71,7 +72,7 @@ impl Report {
                 return None;
             }
         };
-        let reply = ["response", "reply"].map(|name| answer.get(name).and_then(Value::as_str).unwrap_or_default());
+        let reply = ["response", "reply"].map(|name| plugins::answer_text(answer, name));
         Some(Self {
             payment_id: field("payment_id"),
             standing,

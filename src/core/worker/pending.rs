@@ -14,7 +14,7 @@ use crate::core::{
     instances::{self, InstanceStatus},
     orders::Order,
     outbox::Claim,
-    plugins::{FAILED, Interface, REFUSED},
+    plugins::{self, FAILED, Interface, REFUSED},
     text,
     time::Timestamp,
 };
@@ -91,12 +91,11 @@ pub(super) async fn ask(app: &App, interface: &Interface, order: &Order, waiting
             return Err(Error::internal(FAILED, format!("`{name}` answered: {words}")));
         }
     };
-    let word = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().trim().to_owned();
-    let (status, address) = match &answer {
-        Value::String(_) => (word(Some(&answer)), String::new()),
-        other => (word(other.get("status")), word(other.get("ip_address"))),
+    let status = plugins::answer_status(&answer).trim();
+    let ip_address = match plugins::answer_text(&answer, "ip_address").trim() {
+        "" => known_address,
+        address => address.to_owned(),
     };
-    let ip_address = if address.is_empty() { known_address } else { address };
     // Unlike in the answer of `create_instance`, a word that is not known does not mean that it runs.
     let status = match status.to_lowercase().as_str() {
         "running" => InstanceStatus::Running,

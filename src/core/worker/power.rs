@@ -71,8 +71,7 @@ async fn ask_provider(app: &App, instance: &Instance, power: Power) -> Result<()
     if answer.get("success") != Some(&Value::Bool(false)) {
         return Ok(());
     }
-    let words = answer.get("message").and_then(Value::as_str).unwrap_or_default();
-    let words = crate::core::text::shown(words, WORDS_MAX);
+    let words = crate::core::text::shown(plugins::answer_text(&answer, "message"), WORDS_MAX);
     Err(Error::internal(REFUSED, format!("`{}` did not {action} the server: {words}", interface.display_name)))
 }
 

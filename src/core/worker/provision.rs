@@ -9,7 +9,7 @@
 //! comes back to ask how it is (`pending.rs`) in the place of step 2, until it runs.
 
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     handle,
@@ -156,11 +156,11 @@ async fn ask_provider(app: &App, interface: &Interface, order: &Order) -> Result
     // The values of the specification stand beside the others too, as the authors' documentation has it.
     interface.add_values(&mut business, &order.server_spec.0);
     let answer = app.plugins.call_json(interface, "create_instance", business).await?;
-    let field = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let field = |name| plugins::answer_text(&answer, name);
     let made = Made {
-        instance_id: field("instance_id"),
-        status: InstanceStatus::from_provider(&field("status")),
-        ip_address: field("ip_address"),
+        instance_id: field("instance_id").to_owned(),
+        status: InstanceStatus::from_provider(field("status")),
+        ip_address: field("ip_address").to_owned(),
     };
     // An answer like this says neither that there is a server nor that there is none.
     if made.instance_id.is_empty() || matches!(made.status, InstanceStatus::Error | InstanceStatus::Terminated) {

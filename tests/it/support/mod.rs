@@ -21,10 +21,11 @@ pub(crate) mod wait;
 pub(crate) mod world;
 pub(crate) mod yipay;
 
-/// Runs each test body twice, on a fresh SQLite file and on a fresh PostgreSQL database.
+/// Runs each test body twice, on a fresh SQLite file and on a fresh PostgreSQL database. `with make;` in front names the
+/// function that makes the world on a database, where it is not `World::on`.
 #[macro_export]
 macro_rules! on_both {
-    ($($(#[$meta:meta])* async fn $name:ident($world:ident: World) $body:block)+) => {
+    (with $make:path; $($(#[$meta:meta])* async fn $name:ident($world:ident: World) $body:block)+) => {
         $(
             $(#[$meta])*
             mod $name {
@@ -34,14 +35,17 @@ macro_rules! on_both {
 
                 #[tokio::test(flavor = "multi_thread")]
                 async fn sqlite() {
-                    body(World::on(TestDatabase::sqlite()).await).await;
+                    body($make(TestDatabase::sqlite()).await).await;
                 }
 
                 #[tokio::test(flavor = "multi_thread")]
                 async fn postgres() {
-                    body(World::on(TestDatabase::postgres().await).await).await;
+                    body($make(TestDatabase::postgres().await).await).await;
                 }
             }
         )+
+    };
+    ($(#[$meta:meta])* async $($tests:tt)+) => {
+        $crate::on_both! { with World::on; $(#[$meta])* async $($tests)+ }
     };
 }

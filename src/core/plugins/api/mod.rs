@@ -12,7 +12,7 @@ mod tls;
 
 use std::{future::Future, pin::Pin};
 
-use self::tls::CertClients;
+use self::tls::{CertClients, CertRequest};
 use super::engine::{Host, HostFunction, Scope};
 use crate::core::{database::Database, error::Error, http::HttpClient, id::Id, time::Clock};
 
@@ -54,8 +54,8 @@ impl HostApi {
                 Ok(String::new())
             }
             HostFunction::HttpRequestWithCert => {
-                let [method, url, body, content_type, cert] = [0, 1, 2, 3, 4].map(argument);
-                Ok(self.with_cert.request(method, url, body, content_type, cert).await)
+                let [method, url, body, content_type, cert_json] = [0, 1, 2, 3, 4].map(argument);
+                Ok(self.with_cert.request(CertRequest { method, url, body, content_type, cert_json }).await)
             }
         }
     }

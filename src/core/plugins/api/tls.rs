@@ -27,6 +27,16 @@ const CLIENTS_MAX: usize = 64;
 /// Bytes of the fifth argument.
 const CERT_JSON_MAX: usize = 256 * 1024;
 
+/// The script's arguments, in their order.
+#[derive(Clone, Copy, Default)]
+pub(super) struct CertRequest<'a> {
+    pub(super) method: &'a str,
+    pub(super) url: &'a str,
+    pub(super) body: &'a str,
+    pub(super) content_type: &'a str,
+    pub(super) cert_json: &'a str,
+}
+
 /// The fifth argument. A key that is not here is refused: a slip in `fingerprint` would otherwise not be noticed.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -100,28 +110,15 @@ impl CertClients {
         Self { http, kept: Mutex::default() }
     }
 
-    pub(super) async fn request(
-        &self,
-        method: &str,
-        url: &str,
-        body: &str,
-        content_type: &str,
-        cert_json: &str,
-    ) -> String {
-        match self.send(method, url, body, content_type, cert_json).await {
+    pub(super) async fn request(&self, request: CertRequest<'_>) -> String {
+        match self.send(request).await {
             Ok(answer) => answer,
             Err(why) => json!({ "status": 0, "headers": {}, "body": "", "error": why }).to_string(),
         }
     }
 
-    async fn send(
-        &self,
-        method: &str,
-        url: &str,
-        body: &str,
-        content_type: &str,
-        cert_json: &str,
-    ) -> Result<String, String> {
+    async fn send(&self, request: CertRequest<'_>) -> Result<String, String> {
+        let CertRequest { method, url, body, content_type, cert_json } = request;
         let cert = CertJson::read(cert_json)?;
         let client = self.client(&cert).map_err(|error| words(&error))?;
         let mut headers = header_list(&Value::Object(cert.headers).to_string())?;

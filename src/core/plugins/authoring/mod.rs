@@ -14,7 +14,7 @@ pub use self::{
 use super::{
     Kind,
     engine::{
-        CallError, Engine, EngineConfig, Examined, Host, HostFunction, HostFuture, Issue, OPTIONAL_FUNCTIONS, Scope,
+        ACTION_PREFIX, Engine, EngineConfig, Examined, Host, HostFunction, HostFuture, Issue, OPTIONAL_FUNCTIONS, Scope,
     },
 };
 use crate::core::{
@@ -84,7 +84,7 @@ pub async fn examine(actor: &Actor, executable: PathBuf, script: &Script) -> Res
     engine.shutdown().await;
     let Examined { functions, result, mut warnings } = match examined {
         Ok(examined) => examined,
-        Err(cause @ (CallError::Busy(_) | CallError::Unavailable(_))) => {
+        Err(cause) if cause.is_ours() => {
             return Err(Error::unavailable("plugin.unavailable", "no script can be looked at now").caused_by(cause));
         }
         // It brought its process down.
@@ -103,7 +103,7 @@ pub async fn examine(actor: &Actor, executable: PathBuf, script: &Script) -> Res
     shown.extend(OPTIONAL_FUNCTIONS.iter().map(|name| known(name, "optional")));
     for function in &functions {
         if shown.iter().all(|known| known.name != function.name) {
-            let is_action = function.name.starts_with(super::admin::ACTION_PREFIX) && function.parameters == 2;
+            let is_action = function.name.starts_with(ACTION_PREFIX) && function.parameters == 2;
             shown.push(known(&function.name, if is_action { "action" } else { "own" }));
         }
     }

@@ -11,7 +11,9 @@ pub(super) fn unknown(schema: &Value, stored: &Value, config: &Map<String, Value
     let Some(properties) = closed(schema) else { return Vec::new() };
     let is_new = |(key, value): &(&String, &Value)| !properties.contains_key(*key) && stored.get(*key) != Some(*value);
     let told = |(key, _): (&String, &Value)| {
-        let nearest = nearest(key, properties);
+        // The form has properties, so one of them is the nearest.
+        let names = properties.keys().map(String::as_str);
+        let nearest = text::nearest(key, names, 0.0, str::to_lowercase).unwrap_or_default();
         format!("`{}`: there is no such setting; did you mean `{nearest}`?", text::shown(key, text::SHOWN_MAX))
     };
     config.iter().filter(is_new).map(told).collect()
@@ -25,13 +27,6 @@ pub(super) fn closed(schema: &Value) -> Option<&Map<String, Value>> {
         Some(_) => true,
     };
     if is_open { None } else { Some(properties) }
-}
-
-/// Names that begin alike count as near: people leave out the end of a name rather than its beginning.
-fn nearest<'a>(key: &str, properties: &'a Map<String, Value>) -> &'a str {
-    let likeness = |known: &str| strsim::jaro_winkler(&known.to_lowercase(), &key.to_lowercase());
-    let names = properties.keys().map(String::as_str);
-    names.max_by(|one, other| likeness(one).total_cmp(&likeness(other))).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Check, Conformance, Outcome, sandbox::World};
@@ -17,6 +17,7 @@ use crate::core::{
         Kind,
         authoring::Script,
         engine::{CallError, Engine, EngineConfig, Returned, Scope, ScriptKey},
+        host,
         trace::Recorder,
     },
     text,
@@ -86,11 +87,10 @@ impl Bench {
 
     /// The same with other settings.
     pub(super) async fn call_with(&mut self, config: &Value, function: &str, fields: &Value) -> Answer {
-        let mut merged: Map<String, Value> = config.as_object().cloned().unwrap_or_default();
-        merged.extend(fields.as_object().cloned().unwrap_or_default());
+        let merged = host::merge(config, fields.clone());
         let scope = Scope { interface_id: Uuid::nil(), plugin: self.key.name.clone(), request_id: Uuid::nil() };
         let (asked, refused, begin) = (self.world.asked(), self.world.refused(), Instant::now());
-        let result = self.engine.call(self.kind, &self.key, &self.source, function, Value::Object(merged), scope).await;
+        let result = self.engine.call(self.kind, &self.key, &self.source, function, merged, scope).await;
         let (asked, took) = (self.world.asked() - asked, begin.elapsed());
         if asked > self.most_asked.0 {
             self.most_asked = (asked, function.to_owned());

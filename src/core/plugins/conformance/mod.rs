@@ -21,13 +21,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::bench::Bench;
-use super::{
-    Kind,
-    authoring::Script,
-    config,
-    engine::{CallError, InspectError},
-    trace::Step,
-};
+use super::{Kind, authoring::Script, config, engine::InspectError, trace::Step};
 use crate::core::{
     actor::{Actor, Permission},
     error::{Error, Result},
@@ -107,7 +101,7 @@ pub async fn conform(actor: &Actor, executable: PathBuf, script: &Script, sandbo
     let mut bench = Bench::new(executable, script, sandbox.network).await?;
     let inspected = match bench.engine.inspect(script.kind, &script.name, &script.source).await {
         Ok(inspected) => inspected,
-        Err(InspectError::Engine(cause @ (CallError::Busy(_) | CallError::Unavailable(_)))) => {
+        Err(InspectError::Engine(cause)) if cause.is_ours() => {
             return Err(Error::unavailable("plugin.unavailable", "no script can be tried now").caused_by(cause));
         }
         Err(cause) => {

@@ -28,12 +28,8 @@ pub(super) fn compile(
     name: &str,
     source: &str,
 ) -> Result<Program, Vec<Issue>> {
-    if source.len() > limits.source_bytes {
-        return Err(vec![Issue::whole_file(format!(
-            "the script has {} bytes, more than the {} a plugin may have",
-            source.len(),
-            limits.source_bytes
-        ))]);
+    if let Some(issue) = limits.too_long(source) {
+        return Err(vec![issue]);
     }
     let prepared = prepass::prepare(source);
     let built = limit::with(limits.memory_bytes, || build(context, kind, name, source, prepared)).call();

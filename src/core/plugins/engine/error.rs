@@ -169,6 +169,26 @@ pub enum CallError {
     BadReturn(String),
 }
 
+impl CallError {
+    /// Whether the script is not at fault: there was no worker for it, and later there may be one. All else, such as a
+    /// worker that was brought down, is the script's doing.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        match self {
+            Self::Busy(_) | Self::Unavailable(_) => true,
+            Self::NotFound(_)
+            | Self::Compile(_)
+            | Self::Script { .. }
+            | Self::Timeout(_)
+            | Self::Memory { .. }
+            | Self::Instructions { .. }
+            | Self::HostCalls { .. }
+            | Self::Crashed(_)
+            | Self::BadReturn(_) => false,
+        }
+    }
+}
+
 /// Why a script could not be inspected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InspectError {
@@ -178,6 +198,20 @@ pub enum InspectError {
     /// The engine could not inspect it.
     #[error(transparent)]
     Engine(#[from] CallError),
+}
+
+impl InspectError {
+    /// What is wrong with the script.
+    ///
+    /// # Errors
+    /// Why nobody knows, when that [is ours](CallError::is_ours).
+    pub fn issues(self) -> Result<Vec<Issue>, CallError> {
+        match self {
+            Self::Issues(issues) => Ok(issues),
+            Self::Engine(cause) if cause.is_ours() => Err(cause),
+            Self::Engine(cause) => Ok(vec![Issue::whole_file(cause.to_string())]),
+        }
+    }
 }
 
 fn join(issues: &[Issue]) -> String {
@@ -266,6 +300,25 @@ mod tests {
         assert_eq!(Returned::Err(json!("ERROR: x")).into_text(), Err("x".into()));
         assert_eq!(Returned::Err(json!({"a": 1})).into_json(), Err("{\"a\":1}".into()));
         assert_eq!(Returned::Err(Value::Null).into_text(), Err("the plugin gave no reason".into()));
+    }
+
+    #[test]
+    fn a_script_is_blamed_for_all_but_a_lack_of_workers() {
+        let issue = Issue::at((1, 2), "x");
+        assert_eq!(InspectError::Issues(vec![issue.clone()]).issues(), Ok(vec![issue]));
+        for ours in [CallError::Busy("b".into()), CallError::Unavailable("u".into())] {
+            assert_eq!(InspectError::Engine(ours.clone()).issues(), Err(ours));
+        }
+        let place = Place::default();
+        for fault in [
+            CallError::Timeout(Duration::from_secs(1)),
+            CallError::Memory { bytes: 1, place },
+            CallError::Instructions { count: 1, place },
+            CallError::Crashed("c".into()),
+            CallError::BadReturn("r".into()),
+        ] {
+            assert_eq!(InspectError::Engine(fault.clone()).issues(), Ok(vec![Issue::whole_file(fault.to_string())]));
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub enum Kind {
 /// Functions that a plugin may leave out, whatever its kind.
 pub const OPTIONAL_FUNCTIONS: [&str; 2] = ["version", "admin_page"];
 
+/// How the functions begin that a plugin's page may call: the others take payments and make servers.
+pub const ACTION_PREFIX: &str = "admin_";
+
 const UPSTREAM_FUNCTIONS: [&str; 15] = [
     "config_schema",
     "spec_template",

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::Issue;
+
 /// Longest duration of a call, host functions included.
 pub const WALL_DEFAULT: Duration = Duration::from_secs(15);
 
@@ -37,6 +39,15 @@ pub struct Limits {
     pub source_bytes: usize,
     /// See [`FRAME_BYTES_DEFAULT`].
     pub frame_bytes: usize,
+}
+
+impl Limits {
+    /// That a script is longer than one may be.
+    pub(super) fn too_long(&self, source: &str) -> Option<Issue> {
+        let (bytes, most) = (source.len(), self.source_bytes);
+        let message = || format!("the script has {bytes} bytes, more than the {most} a plugin may have");
+        (bytes > most).then(|| Issue::whole_file(message()))
+    }
 }
 
 impl Default for Limits {

@@ -1,12 +1,9 @@
 //! Futures that nobody waits for, and fields of a text: both compile, and fail only when the line is reached.
 
 use super::error::Issue;
-use super::kind::Kind;
+use super::kind::{ACTION_PREFIX, Kind};
 use super::lexer::{Token, TokenKind};
 use super::prepass::place;
-
-/// How functions begin that a page may call.
-const ACTION_PREFIX: &str = "admin_";
 
 /// A function while its tokens are walked.
 struct Current<'a> {

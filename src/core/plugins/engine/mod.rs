@@ -52,7 +52,7 @@ mod tests;
 
 pub use error::{CallError, ERROR_PREFIX, InspectError, Issue, Place, Returned};
 pub use host::{Host, HostFunction, HostFuture, Scope};
-pub use kind::{Kind, OPTIONAL_FUNCTIONS};
+pub use kind::{ACTION_PREFIX, Kind, OPTIONAL_FUNCTIONS};
 pub use limits::{
     FRAME_BYTES_DEFAULT, HOST_CALLS_DEFAULT, INSTRUCTIONS_DEFAULT, Limits, MEMORY_BYTES_DEFAULT, SOURCE_BYTES_DEFAULT,
     WALL_DEFAULT,

@@ -101,26 +101,16 @@ impl Engine {
     /// # Errors
     /// [`InspectError::Issues`] with everything wrong in the script, or why the engine could not check it.
     pub async fn inspect(&self, kind: Kind, name: &str, source: &str) -> Result<Inspected, InspectError> {
-        let limit = self.pool.config.limits.source_bytes;
-        if source.len() > limit {
-            // Checked here too, as the frame of a much longer one would not pass.
-            let message = format!("the script has {} bytes, more than the {limit} a plugin may have", source.len());
-            return Err(InspectError::Issues(vec![super::Issue::whole_file(message)]));
+        // Checked here too, as the frame of a much longer one would not pass.
+        if let Some(issue) = self.pool.config.limits.too_long(source) {
+            return Err(InspectError::Issues(vec![issue]));
         }
         let frame = ToWorker::Inspect { kind, name: name.to_owned(), source: source.to_owned() };
-        let result = self
-            .pool
-            .with_worker(Uuid::nil(), async |worker| {
-                worker.send(&frame).await?;
-                match worker.receive().await? {
-                    FromWorker::Inspected { result } => Ok(result),
-                    // Sent in place of an answer that does not fit into a frame.
-                    FromWorker::Returned { result: Err(error) } => Err(error),
-                    _ => Err(unexpected()),
-                }
-            })
-            .await?;
-        result.map_err(InspectError::Issues)
+        let read = |answer| match answer {
+            FromWorker::Inspected { result } => Some(result),
+            _ => None,
+        };
+        self.look(&frame, read).await?.map_err(InspectError::Issues)
     }
 
     /// Looks at a script for its author: its functions, its problems with advice, and what is probably not meant.
@@ -128,19 +118,26 @@ impl Engine {
     /// # Errors
     /// Why the engine could not look at it. A broken script is no error but the answer.
     pub async fn examine(&self, kind: Kind, name: &str, source: &str) -> Result<Examined, CallError> {
-        let limit = self.pool.config.limits.source_bytes;
-        if source.len() > limit {
-            let message = format!("the script has {} bytes, more than the {limit} a plugin may have", source.len());
-            return Ok(Examined::broken(super::Issue::whole_file(message)));
+        if let Some(issue) = self.pool.config.limits.too_long(source) {
+            return Ok(Examined::broken(issue));
         }
         let frame = ToWorker::Examine { kind, name: name.to_owned(), source: source.to_owned() };
+        let read = |answer| match answer {
+            FromWorker::Examined { examined } => Some(examined),
+            _ => None,
+        };
+        self.look(&frame, read).await
+    }
+
+    /// Has a worker look at a script that belongs to no interface. `read` takes the answer that was asked for.
+    async fn look<T>(&self, frame: &ToWorker, read: impl FnOnce(FromWorker) -> Option<T>) -> Result<T, CallError> {
         self.pool
             .with_worker(Uuid::nil(), async |worker| {
-                worker.send(&frame).await?;
+                worker.send(frame).await?;
                 match worker.receive().await? {
-                    FromWorker::Examined { examined } => Ok(examined),
+                    // Sent in place of an answer that does not fit into a frame.
                     FromWorker::Returned { result: Err(error) } => Err(error),
-                    _ => Err(unexpected()),
+                    answer => read(answer).ok_or_else(unexpected),
                 }
             })
             .await

@@ -1,5 +1,7 @@
 //! The host functions by name: what they take and give. Natives, documentation and advice are held to it by tests.
 
+use crate::core::text;
+
 /// What a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takes {
@@ -82,12 +84,9 @@ pub(super) fn find(name: &str) -> Option<&'static Signature> {
 pub(super) fn nearest(name: &str) -> Option<&'static Signature> {
     /// How alike two names must be, from 0 to 1.
     const ALIKE_MIN: f64 = 0.75;
-    let plain = name.replace('_', "").to_ascii_lowercase();
-    let scored = HOST_FUNCTIONS
-        .iter()
-        .map(|signature| (strsim::jaro_winkler(&plain, &signature.name.replace('_', "")), signature));
-    let best = scored.max_by(|left, right| left.0.total_cmp(&right.0));
-    best.filter(|(score, _)| *score >= ALIKE_MIN).map(|(_, signature)| signature)
+    let plain = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    let known = HOST_FUNCTIONS.iter().map(|signature| signature.name);
+    text::nearest(name, known, ALIKE_MIN, plain).and_then(find)
 }
 
 #[cfg(test)]

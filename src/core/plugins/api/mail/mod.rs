@@ -24,7 +24,11 @@ use tokio::time::{Instant, timeout_at};
 
 use self::server::{Encryption, MailServer};
 use super::HostApi;
-use crate::core::{error::Kind, http::Turn, text::printable};
+use crate::core::{
+    error::Kind,
+    http::{Turn, is_tls},
+    text::printable,
+};
 
 /// The longest that connecting to one address may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -169,24 +173,12 @@ fn trouble(step: &str, cause: &SmtpError) -> Trouble {
         let problem = if cause.is_transient() { Problem::temporary(words) } else { Problem::permanent(words) };
         return Trouble { is_host: u16::from(status) == SERVICE_NOT_AVAILABLE, problem };
     }
-    // A certificate that is not trusted, and a server that lacks what the settings ask for, stay so.
-    if cause.is_tls() || cause.is_client() || is_certificate(cause) {
+    // A certificate that is not trusted, which comes wrapped in an error of the network, and a server that lacks what the
+    // settings ask for, stay so.
+    if cause.is_tls() || cause.is_client() || is_tls(cause) {
         return Trouble { is_host: false, problem: Problem::permanent(words) };
     }
     Trouble { is_host: true, problem: Problem::temporary(words) }
-}
-
-/// Whether the two could not agree on encryption; that comes wrapped in an error of the network.
-fn is_certificate(cause: &SmtpError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(cause);
-    while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause = inner.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| error.source());
-    }
-    false
 }
 
 /// Texts for logs and for whoever reads the outcome: what is secret or personal does not belong there, also when the

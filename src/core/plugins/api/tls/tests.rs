@@ -1,6 +1,6 @@
 //! Against a TLS server on a socket that asks for a client certificate, and says whose it saw.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{fmt::Display, io, net::SocketAddr, sync::Arc};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{CLIENTS_MAX, CertClients, with_escapes};
+use super::{CLIENTS_MAX, CertClients, CertRequest, with_escapes};
 use crate::core::{http::HttpClient, time::Clock};
 
 struct Pair {
@@ -123,8 +123,13 @@ fn clients() -> CertClients {
     CertClients::new(HttpClient::new(vec!["127.0.0.1/32".parse().unwrap()], Clock::system()).unwrap())
 }
 
-async fn get(clients: &CertClients, address: SocketAddr, cert: &Value) -> Value {
-    let answer = clients.request("GET", &format!("https://{address}/x"), "", "", &cert.to_string()).await;
+async fn get(clients: &CertClients, address: impl Display, cert: &Value) -> Value {
+    get_as(clients, address, &cert.to_string()).await
+}
+
+async fn get_as(clients: &CertClients, address: impl Display, cert_json: &str) -> Value {
+    let url = format!("https://{address}/x");
+    let answer = clients.request(CertRequest { method: "GET", url: &url, cert_json, ..CertRequest::default() }).await;
     serde_json::from_str(&answer).unwrap()
 }
 
@@ -148,7 +153,9 @@ async fn the_server_sees_our_certificate_and_we_see_its_answer() {
         "headers": { "X-Mine": "7" },
     });
     let url = format!("https://{address}/1.0?a=b");
-    let answer = clients.request("PUT", &url, "word", "text/plain", &cert.to_string()).await;
+    let cert_json = &cert.to_string();
+    let request = CertRequest { method: "PUT", url: &url, body: "word", content_type: "text/plain", cert_json };
+    let answer = clients.request(request).await;
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!((&answer["status"], &answer["headers"]["x-seen"]), (&json!(403), &json!("yes")), "{answer}");
     let seen: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
@@ -171,7 +178,7 @@ async fn the_documented_template_with_raw_newlines_is_read() {
     let fingerprint = error_of(&fingerprint).split("fingerprint is ").nth(1).unwrap()[..64].to_owned();
     let (cert, key) = (client.certificate.pem(), client.key.serialize_pem());
     let template = format!(r#"{{"cert":"{cert}","key":"{key}","fingerprint":"{fingerprint}"}}"#);
-    let answer = clients().request("GET", &format!("https://{address}/"), "", "", &template).await;
+    let answer = get_as(&clients(), address, &template).await.to_string();
     assert!(answer.contains(&client.fingerprint()), "{answer}");
     assert_eq!(with_escapes("{\"a\n\":\"b\\\"\r\n\tc\\\\\"\n}"), "{\"a\\n\":\"b\\\"\\r\\n\\tc\\\\\"\n}");
 }
@@ -268,15 +275,13 @@ async fn addresses_are_checked_as_for_every_other_request() {
     let address = serve(&authority.signs("localhost"), &authority).await;
     let strict = CertClients::new(HttpClient::new(Vec::new(), Clock::system()).unwrap());
     for host in ["127.0.0.1", "localhost"] {
-        let url = format!("https://{host}:{}/", address.port());
-        let answer = strict.request("GET", &url, "", "", &json!({ "ca": authority.pem() }).to_string()).await;
-        assert!(answer.contains("loopback"), "{answer}");
+        let answer = get(&strict, format!("{host}:{}", address.port()), &json!({ "ca": authority.pem() })).await;
+        assert!(error_of(&answer).contains("loopback"), "{answer}");
     }
     // The name is resolved, checked and connected to, and the certificate must be for it.
-    let url = format!("https://localhost:{}/", address.port());
     let reaching = CertClients::new(HttpClient::new(vec!["127.0.0.1/32".parse().unwrap()], Clock::system()).unwrap());
-    let answer = reaching.request("GET", &url, "", "", &json!({ "ca": authority.pem() }).to_string()).await;
-    assert!(answer.contains("\"status\":403"), "{answer}");
+    let answer = get(&reaching, format!("localhost:{}", address.port()), &json!({ "ca": authority.pem() })).await;
+    assert_eq!(answer["status"], 403, "{answer}");
 }
 
 #[tokio::test]
