@@ -1,5 +1,5 @@
 # The two first: `make demo` shows the product, `make test` proves it. Both install nothing but what is missing.
-.PHONY: demo test setup check unit fmt docs figures deny clean help
+.PHONY: demo test setup check unit soak fmt docs figures deny clean help
 
 demo: ## build and run the demonstration: a shop from nothing to the first sale
 	cargo run -- demo
@@ -15,6 +15,9 @@ check: ## format and lints
 
 unit: ## all tests, on SQLite and on a PostgreSQL that they start themselves
 	cargo test --locked
+
+soak: ## play the simulation of crashes and faults, seed after seed, until it is stopped
+	cargo test --locked --test it simulation::soak -- --ignored --nocapture
 
 fmt: ## format the code
 	cargo fmt --all

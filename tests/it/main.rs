@@ -55,6 +55,7 @@ mod properties;
 mod provisioning;
 mod refunds;
 mod start;
+mod simulation;
 mod stock;
 mod supply;
 mod support;

@@ -3,7 +3,7 @@
 //! - `query.rs`: `source.q("… $1").bind(value).all::<Row>()`; the same text for both.
 //! - `dialect.rs`: the few texts that differ, all about locks.
 //! - `connect.rs`: pools and their settings. `migrate.rs`: the migrations and who may run them.
-//! - `failure.rs`: driver errors to ours.
+//! - `failure.rs`: driver errors to ours. `interrupt.rs`: cutting a run off, as a crash would.
 //!
 //! SQLite has one writer. Its transactions take the write lock at once (`BEGIN IMMEDIATE`), so a transaction never
 //! finds out halfway that it can't write. Nothing else but SQL happens inside a transaction: no HTTP, no e-mail, and
@@ -12,6 +12,7 @@
 mod connect;
 pub mod dialect;
 mod failure;
+pub mod interrupt;
 mod migrate;
 mod purge;
 mod query;
@@ -153,11 +154,14 @@ impl Tx {
     /// # Errors
     /// `database.conflict` when another transaction won; then nothing of this one happened.
     pub async fn commit(self) -> Result<()> {
+        interrupt::moment().await;
         match self {
             Self::Postgres(tx) => tx.commit().await,
             Self::Sqlite(tx) => tx.commit().await,
         }
-        .map_err(failed)
+        .map_err(failed)?;
+        interrupt::moment().await;
+        Ok(())
     }
 
     /// Undoes everything in the transaction. Dropping does the same, a little later.

@@ -8,7 +8,7 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteConnection, SqliteRow},
 };
 
-use super::{Database, Pools, Tx, failure::failed};
+use super::{Database, Pools, Tx, failure::failed, interrupt};
 use crate::core::error::{Error, Result};
 
 /// A value that both databases take.
@@ -96,6 +96,7 @@ macro_rules! run {
     };
     ($query:expr, $make:expr, $method:ident, |$found:ident| $value:expr) => {{
         let (target, sql) = $query.ready()?;
+        interrupt::moment().await;
         let result = match target {
             Target::PostgresPool(pool, arguments) => $make(sql, arguments).$method(pool).await.map(|$found| $value),
             Target::Postgres(connection, arguments) => {

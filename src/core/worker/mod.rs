@@ -16,6 +16,7 @@ mod power;
 mod provision;
 mod purge;
 mod seal;
+mod step;
 mod turns;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::turns::Turns;
+pub use self::step::{recover, step};
 use crate::core::{
     actor::Actor,
     app::App,
