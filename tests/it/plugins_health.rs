@@ -4,7 +4,7 @@ use chrono::{TimeDelta, TimeZone as _, Utc};
 use rustbill::core::{
     actor::Actor,
     app::App,
-    plugins::{self, HEALTH_PERIOD, Interface},
+    plugins::{self, HEALTH_PERIOD, HEALTH_SOON, Interface},
     time::Clock,
 };
 use serde_json::json;
@@ -137,6 +137,18 @@ mod of_the_worker {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn an_engine_that_is_busy_says_nothing_of_an_interface_sqlite() {
+        let (world, clock) = with_clock(TestDatabase::sqlite()).await;
+        an_engine_that_is_busy_says_nothing_of_an_interface(world, clock).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_engine_that_is_busy_says_nothing_of_an_interface_postgres() {
+        let (world, clock) = with_clock(TestDatabase::postgres().await).await;
+        an_engine_that_is_busy_says_nothing_of_an_interface(world, clock).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn several_servers_ask_each_interface_once_sqlite() {
         let (world, clock) = with_clock(TestDatabase::sqlite()).await;
         several_servers_ask_each_interface_once(world, clock).await;
@@ -147,6 +159,40 @@ mod of_the_worker {
         let (world, clock) = with_clock(TestDatabase::postgres().await).await;
         several_servers_ask_each_interface_once(world, clock).await;
     }
+}
+
+/// More calls of one interface than may run and wait at once.
+const FLOOD: usize = 505;
+
+async fn an_engine_that_is_busy_says_nothing_of_an_interface(world: World, clock: Clock) {
+    let slow = MOODY.replace(
+        "fn send(c, u) { Ok(()) }",
+        "async fn send(c, u) { for _ in 0..100 { rustbill_host::sleep_ms(140); } Ok(()) }",
+    );
+    world.write_plugin("notifier-slow.rn", &slow);
+    let interface = world.interface("notifier-slow.rn", json!({ "mood": "good" })).await;
+    let before = now(&world, &interface).await;
+    assert!(before.is_healthy && before.last_check_at.is_some());
+    clock.advance(a_period());
+    let mut flood = tokio::task::JoinSet::new();
+    for _ in 0..FLOOD {
+        let (plugins, interface) = (world.app.plugins.clone(), interface.clone());
+        flood.spawn(async move { plugins.call_json(&interface, "send", json!({})).await });
+    }
+    // One too many: all places are taken from now on.
+    let refused = flood.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_eq!(refused.code(), "plugin.busy", "{refused}");
+    let refused = plugins::check_health(&world.app, &world.admin, interface.id).await.unwrap_err();
+    assert_eq!(refused.code(), "plugin.busy", "{refused}");
+    assert_eq!(due(&world.app).await, 1);
+    let during = now(&world, &interface).await;
+    assert_eq!((during.is_healthy, &during.health_error), (true, &None), "the last verdict stays");
+    assert_eq!(during.last_check_at, before.last_check_at);
+    flood.shutdown().await;
+    assert_eq!(due(&world.app).await, 0, "not at once");
+    clock.advance(HEALTH_SOON);
+    assert_eq!(due(&world.app).await, 1, "and not as late as usual");
+    assert_eq!(now(&world, &interface).await.last_check_at, Some(clock.now()));
 }
 
 on_both! {
