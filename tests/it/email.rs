@@ -191,7 +191,7 @@ on_both! {
         world.interface(FILE, with(&server.settings(), &json!({ "templates": words }))).await;
         // A notifier whose templates fail hears what everybody hears.
         world.write_plugin("notifier-raw.rn", &RAW
-            .replace(r#"fn templates(_m, _u) { #{} }"#, r#"fn templates(_m, _u) { Err("broken") }"#)
+            .replace(r"fn templates(_m, _u) { #{} }", r#"fn templates(_m, _u) { Err("broken") }"#)
             .replace(r#"["order_paid"]"#, r#"["order_created"]"#)
             .replace("rustbill_host::smtp_send(rustbill_host::json_get(merged, \"config\"), rustbill_host::json_get(merged, \"email\")).await;",
                 "rustbill_host::state_set(\"title\", rustbill_host::json_get(merged, \"title\"));"));

@@ -83,7 +83,7 @@ fn the_operators_words_take_the_place_of_all_others() {
             subject == "[Shop] As given" && body.starts_with("已支付") && html.contains("As given"),
             "{subject} {body}"
         );
-        assert_eq!(sent("invoice_issued", "zh")[0].contains("账单"), true);
+        assert!(sent("invoice_issued", "zh")[0].contains("账单"));
     });
 }
 
