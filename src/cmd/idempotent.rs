@@ -3,7 +3,7 @@
 //! The request is the command as it was parsed, with the format of its output; what it reads from files, from stdin or
 //! from variables is no part of it. The answer is what it printed on stdout.
 
-use super::{Command, Context};
+use super::{Command, Context, plugin::PluginCommand};
 use crate::core::{
     error::{Error, Result},
     idempotency::{self, Key, Reserved},
@@ -13,7 +13,13 @@ use crate::core::{
 pub(super) async fn run(command: Command, context: &mut Context, key: &str) -> Result<()> {
     if matches!(
         command,
-        Command::Serve(_) | Command::Demo(_) | Command::Init(_) | Command::Db(_) | Command::PluginWorker
+        Command::Serve(_)
+            | Command::Demo(_)
+            | Command::Init(_)
+            | Command::Db(_)
+            // What authors do with their files needs no database, where keys are kept.
+            | Command::Plugin(PluginCommand::Author(_))
+            | Command::PluginWorker
     ) {
         return Err(Error::invalid("idempotency.command", "`--idempotency-key` means nothing to this command"));
     }

@@ -3,11 +3,13 @@
 use rustbill::core::{
     accounts::{self, NewAccount},
     actor::Actor,
+    customers,
     id::Id,
     identity::Purpose,
     notifications::{self, NewMessage},
     plugins::{self, Interface, InterfaceUpdate},
     secret::Secret,
+    settlement,
 };
 use serde_json::{Value, json};
 
@@ -180,6 +182,41 @@ on_both! {
         // The delivery's own identifier, the same at each attempt.
         let tried = world.db().q("SELECT id FROM event_queue WHERE failures > 0").scalars::<Id>().await.unwrap();
         assert_eq!(header(&mail, "Message-ID"), format!("<{}@example.com>", tried[0]));
+    }
+
+    async fn an_operators_words_take_the_place_of_ours(world: World) {
+        let server = MailServer::start("none");
+        let words = json!([{ "event": "order_created", "title": "Order of {{product_name}}",
+            "body": "{{amount}} {{currency}}{{nonsense}} for {{customer_name}}", "html": "<p>{{ customer_name }}</p>" }]);
+        world.interface(FILE, with(&server.settings(), &json!({ "templates": words }))).await;
+        // A notifier whose templates fail hears what everybody hears.
+        world.write_plugin("notifier-raw.rn", &RAW
+            .replace(r"fn templates(_m, _u) { #{} }", r#"fn templates(_m, _u) { Err("broken") }"#)
+            .replace(r#"["order_paid"]"#, r#"["order_created"]"#)
+            .replace("rustbill_host::smtp_send(rustbill_host::json_get(merged, \"config\"), rustbill_host::json_get(merged, \"email\")).await;",
+                "rustbill_host::state_set(\"title\", rustbill_host::json_get(merged, \"title\"));"));
+        let broken = world.interface("notifier-raw.rn", json!({})).await;
+        let new = customers::NewCustomer { name: "<Ann> {{amount}}".to_owned(), email: "ann@example.com".to_owned(), ..customers::NewCustomer::default() };
+        let customer = customers::create(&world.app, &world.admin, &new).await.unwrap();
+        let provider = world.instant_provider().await;
+        let product = world.product(&provider).await;
+        world.top_up(customer.id, "29.00").await;
+        world.start_worker();
+        let order = world.order(&customer, &product).await;
+        let mail = server.mail(0).await;
+        assert_eq!(header(&mail, "Subject"), "Order of VPS");
+        let text = |part: &str| mail[part].as_str().unwrap().trim_end().to_owned();
+        assert_eq!(text("plain"), "29.00 CNY for <Ann> {{amount}}");
+        assert_eq!(text("html"), "<p>&lt;Ann&gt; {{amount}}</p>");
+        wait::until("the broken one heard it too", async || {
+            let sql = "SELECT value FROM plugin_state WHERE interface_id = $1 AND key = 'title'";
+            let title = world.db().q(sql).bind(broken.id).scalar_opt::<String>().await.unwrap();
+            title.is_some_and(|title| title == "Order received: VPS")
+        })
+        .await;
+        // Events without words of his own are told as ever.
+        settlement::pay_order(&world.app, &world.admin, order.id, None).await.unwrap();
+        assert!(header(&server.mail(1).await, "Subject").contains("VPS") && !header(&server.mail(1).await, "Subject").contains("Order of"));
     }
 
     async fn a_code_that_came_by_mail_makes_an_account(world: World) {

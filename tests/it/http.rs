@@ -1,5 +1,7 @@
 //! The one outbound client against real servers: what it repeats, where redirects may lead, and when it gives up.
 
+mod turns;
+
 use std::{
     net::SocketAddr,
     sync::{

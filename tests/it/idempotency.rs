@@ -322,6 +322,16 @@ on_both! {
         assert_ne!(run(&list).stdout, before);
         assert_eq!(world.count(KEYS).await, 1);
         assert_eq!(run(&["db", "status", "--idempotency-key", "k4"]).status.code(), Some(2));
+        // Authors have no database, and a key must not make them need one.
+        let absent = home.join("absent.toml");
+        let draft = home.join("notifier-draft.rn");
+        let (absent, draft, dir) = (absent.to_str().unwrap(), draft.to_str().unwrap(), home.to_str().unwrap());
+        for verb in [&["new", "notifier", "draft", "--dir", dir][..], &["check", draft], &["test", draft]] {
+            let refused = rustbill(home, &[&["plugin"], verb, &["--config", absent, "--idempotency-key", "k5"]].concat());
+            let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(refused.status.code() == Some(2) && words.contains("means nothing to this command"), "{words}");
+        }
+        assert!(!home.join("notifier-draft.rn").exists());
     }
 
     async fn browsers_have_keys_too(world: World) {

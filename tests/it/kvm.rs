@@ -66,6 +66,12 @@ impl Shop {
         world.app.plugins.call_json(&self.provider, function, business).await
     }
 
+    /// Asks the script itself for the order's machine.
+    async fn create(&self, world: &World, order: Id) -> Result<Value, rustbill::core::error::Error> {
+        let wish = json!({ "order_id": order, "cpu_cores": 2, "memory_gb": 4, "disk_gb": 40, "os": "debian-13" });
+        world.app.plugins.call_json(&self.provider, "create_instance", wish).await
+    }
+
     /// Why the interface is not well.
     async fn health(&self, world: &World, change: Value) -> String {
         let mut config = self.sim.settings();
@@ -263,5 +269,47 @@ on_both! {
         let order = shop.order(&world).await;
         world.until_order_is(order.id, OrderStatus::Active).await;
         assert!(shop.machine().1.is_running);
+    }
+
+    async fn two_calls_for_one_order_make_one_machine(world: World) {
+        let shop = Shop::open(&world).await;
+        let order = Id::generate();
+        // The first request is on its way when the second call looks, and finds no machine.
+        shop.sim.fail_next("clone", Fault::Slow(std::time::Duration::from_secs(3)));
+        let second = async {
+            wait::until("the first call asks", async || shop.sim.count("clone") == 1).await;
+            shop.create(&world, order).await
+        };
+        let (first, second) = tokio::join!(shop.create(&world, order), second);
+        for answer in [first, second] {
+            assert_eq!(answer.unwrap()["instance_id"], format!("rb-{order}"));
+        }
+        wait::until("it runs", async || shop.create(&world, order).await.unwrap()["status"] == "running").await;
+        assert_eq!((shop.machine().1.name(), shop.sim.count("clone")), (format!("rb-{order}").as_str(), 1));
+        shop.call(&world, "terminate_instance", order).await.unwrap();
+        assert_eq!((shop.sim.machines().len(), remembered(&world).await), (0, 0));
+    }
+
+    async fn a_machine_that_its_node_left_half_made_is_named_until_it_is_gone(world: World) {
+        let shop = Shop::open(&world).await;
+        let order = Id::generate();
+        shop.sim.hold("clone");
+        assert_eq!(shop.create(&world, order).await.unwrap()["status"], "pending");
+        shop.sim.break_off("clone");
+        let (vmid, vm) = shop.machine();
+        assert_eq!((vm.name(), vm.config["lock"].as_str()), ("", "clone"));
+        let remedies = [format!("qm unlock {vmid}"), format!("qm destroy {vmid} --purge")];
+        // A clone is in no pool yet; other rights show it all the same.
+        for (pool, what) in [("", format!("the number {vmid}")), ("shop", format!("machine {vmid} on node pve1"))] {
+            pool.clone_into(&mut shop.sim.lock().vms.get_mut(&vmid).unwrap().pool);
+            for function in ["get_instance_status", "terminate_instance"] {
+                let error = shop.call(&world, function, order).await.unwrap_err();
+                let words = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+                assert!(words.contains(&what) && remedies.iter().all(|remedy| words.contains(remedy)), "{words}");
+            }
+        }
+        shop.sim.lock().vms.remove(&vmid);
+        assert_eq!(shop.call(&world, "get_instance_status", order).await.unwrap()["status"], "error");
+        assert_eq!((remembered(&world).await, shop.sim.count("clone")), (0, 1));
     }
 }

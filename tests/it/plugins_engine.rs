@@ -8,7 +8,10 @@ use rustbill::core::plugins::engine::{
 };
 use serde_json::json;
 
-use crate::support::engine::{Bench, FakeHost, notifier, text, wall};
+use crate::support::{
+    engine::{Bench, FakeHost, notifier, text, wall},
+    wait,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_hosts_and_reuses_its_worker() {
@@ -51,6 +54,23 @@ async fn wall_clock_stops_what_the_budget_does_not() {
         assert_eq!(bench.engine.idle_workers(), 0, "a killed worker is not kept");
     }
     assert_eq!(bench.send("\"next\"").await, Ok(text("next")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn less_time_counts_from_when_a_call_begins() {
+    let bench = Bench::new(1, wall(8_000));
+    let engine = bench.engine.clone().with_wall(Duration::from_secs(2));
+    let hasty = Bench { engine, host: Arc::clone(&bench.host), interface_id: bench.interface_id, limits: bench.limits };
+    let late = hasty.send("rustbill_host::http_get(\"slow\")").await;
+    assert_eq!(late, Err(CallError::Timeout(Duration::from_secs(2))));
+    // The only worker is taken for longer than that, and the call that waits for it has all of its time afterwards.
+    let held =
+        tokio::spawn(
+            async move { bench.send("rustbill_host::sleep_ms(1500); rustbill_host::sleep_ms(1500); 1").await },
+        );
+    wait::until("the worker is taken", async || hasty.engine.running(hasty.interface_id) == 1).await;
+    assert_eq!(hasty.send("\"in time\"").await, Ok(text("in time")));
+    assert!(held.await.unwrap().is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

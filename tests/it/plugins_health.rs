@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use rustbill::core::{
     actor::Actor,
     app::App,
-    plugins::{self, HEALTH_PERIOD, Interface},
+    plugins::{self, HEALTH_PERIOD, HEALTH_SOON, Interface},
 };
 use serde_json::json;
 
@@ -78,6 +78,9 @@ fn a_period() -> TimeDelta {
     HEALTH_PERIOD + TimeDelta::minutes(1)
 }
 
+/// More calls of one interface than may run and wait at once.
+const FLOOD: usize = 505;
+
 on_both! {
     with timed;
 
@@ -125,6 +128,37 @@ on_both! {
         for interface in &interfaces {
             assert_eq!(asked(&world, interface).await, 2, "once when it was enabled, once by one of three");
         }
+    }
+
+    async fn an_engine_that_is_busy_says_nothing_of_an_interface(world: World) {
+        let slow = MOODY.replace(
+            "fn send(c, u) { Ok(()) }",
+            "async fn send(c, u) { for _ in 0..100 { rustbill_host::sleep_ms(140); } Ok(()) }",
+        );
+        world.write_plugin("notifier-slow.rn", &slow);
+        let interface = world.interface("notifier-slow.rn", json!({ "mood": "good" })).await;
+        let before = now(&world, &interface).await;
+        assert!(before.is_healthy && before.last_check_at.is_some());
+        pass(&world, a_period());
+        let mut flood = tokio::task::JoinSet::new();
+        for _ in 0..FLOOD {
+            let (plugins, interface) = (world.app.plugins.clone(), interface.clone());
+            flood.spawn(async move { plugins.call_json(&interface, "send", json!({})).await });
+        }
+        // One too many: all places are taken from now on.
+        let refused = flood.join_next().await.unwrap().unwrap().unwrap_err();
+        assert_eq!(refused.code(), "plugin.busy", "{refused}");
+        let refused = plugins::check_health(&world.app, &world.admin, interface.id).await.unwrap_err();
+        assert_eq!(refused.code(), "plugin.busy", "{refused}");
+        assert_eq!(due(&world.app).await, 1);
+        let during = now(&world, &interface).await;
+        assert_eq!((during.is_healthy, &during.health_error), (true, &None), "the last verdict stays");
+        assert_eq!(during.last_check_at, before.last_check_at);
+        flood.shutdown().await;
+        assert_eq!(due(&world.app).await, 0, "not at once");
+        pass(&world, HEALTH_SOON);
+        assert_eq!(due(&world.app).await, 1, "and not as late as usual");
+        assert_eq!(now(&world, &interface).await.last_check_at, Some(world.app.clock.now()));
     }
 }
 

@@ -135,7 +135,7 @@ fn on_the_command_line() {
     let home = tempfile::tempdir().unwrap();
     let run = |args: &[&str], code: i32| run_json(home.path(), args, code);
     let json_of = |args: &[&str]| serde_json::from_str::<Value>(&run(args, 0)).unwrap();
-    let config = json!({ "servers": [{ "id": "s1", "address": "192.0.2.1", "region": "ber", "cpu_cores": 2 }] });
+    let config = json!({ "servers": [{ "id": "s1", "address": "192.0.2.1", "region": "ber", "cpu_cores": 2, "price": "4.00" }] });
     std::fs::write(home.path().join("stock.json"), config.to_string()).unwrap();
     let args = ["plugin", "create", "--plugin", "provider-stock", "--name", "Rack", "--config-file", "stock.json"];
     let interface = json_of(&[&args[..], &["--enable"]].concat())["id"].as_str().unwrap().to_owned();
@@ -143,6 +143,8 @@ fn on_the_command_line() {
     assert_eq!((&synced["total"], &synced["items"][0]["is_active"]), (&json!(1), &json!(false)));
     assert_eq!(synced["items"][0]["specs"], json!({ "region": "ber", "cpu_cores": "2" }));
     let id = synced["items"][0]["id"].as_str().unwrap();
+    assert_eq!(synced["items"][0]["cost_price"], "4.00");
+    assert_eq!(json_of(&["product", "update", id, "--cost-price", "0"])["cost_price"], "0.00");
     assert!(run(&["product", "reprice", "--ratio", "1.3", id], 2).contains("has no `cost_price`"));
     assert_eq!(json_of(&["product", "update", id, "--cost-price", "10", "--name", "Small"])["cost_price"], "10.00");
     assert_eq!(json_of(&["product", "reprice", "--ratio", "1.3", id]), json!({ "changed": 1 }));

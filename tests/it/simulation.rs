@@ -109,7 +109,9 @@ async fn play_from(first: u64, count: u64) -> Tally {
     for seed in first..first.saturating_add(count) {
         let mut history = String::new();
         if let Err(problem) = play(&beginning, seed, &mut tally, &mut history).await {
-            panic!("seed {seed}: {problem}\n\nwhat led there:\n{history}\nagain: SIMULATION_SEED={seed} cargo test --test it simulation");
+            panic!(
+                "seed {seed}: {problem}\n\nwhat led there:\n{history}\nagain: SIMULATION_SEED={seed} cargo test --test it simulation"
+            );
         }
         if count == u64::MAX {
             let minutes = begun.elapsed().as_secs_f64() / 60.0;

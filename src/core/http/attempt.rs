@@ -38,8 +38,7 @@ pub(super) async fn send(
 ) -> Result<Response, Failure> {
     let port = request.url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let shown = format!("{} {}{port}", request.method, request.url.host_str().unwrap_or_default());
-    let host = super::redirect::host_and_port(&request.url);
-    let turn = hosts.enter(&host).await.map_err(Failure::Final)?;
+    let turn = hosts.enter(&super::redirect::peer(&request.url), deadline).await.map_err(Failure::Final)?;
     let begun = Instant::now();
     let outcome = timeout_at(deadline, exchange(client, request, &shown)).await;
     // Whoever leads us to a host may choose what fails there, and when: others must not find it left alone for that.
@@ -88,6 +87,7 @@ async fn exchange(client: &reqwest::Client, request: &Checked, shown: &str) -> R
         .send();
     let mut response = sent.await.map_err(failed)?;
     let status = response.status().as_u16();
+    let peer = response.remote_addr().map(|address| address.ip());
     let headers = response
         .headers()
         .iter()
@@ -101,7 +101,7 @@ async fn exchange(client: &reqwest::Client, request: &Checked, shown: &str) -> R
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Response { status, headers, body: body.into() })
+    Ok(Response { status, headers, body: body.into(), peer })
 }
 
 /// What a failure of the transport means.

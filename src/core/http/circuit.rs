@@ -13,7 +13,7 @@ use std::{
 use chrono::TimeDelta;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use crate::core::{
@@ -72,14 +72,16 @@ impl Hosts {
         Self { clock, known: Arc::default() }
     }
 
-    /// Waits for a turn at `name`, which is a host and a port.
+    /// Waits for a turn at `name`, which is a scheme, a host and a port: what listens at another port, or speaks
+    /// otherwise, is another program. Nobody waits for longer than until `deadline`.
     ///
     /// # Errors
     /// `http.left_alone` while the host is left alone; `http.busy` when it holds too many requests.
-    pub(super) async fn enter(&self, name: &str) -> Result<Turn> {
+    pub(super) async fn enter(&self, name: &str, deadline: Instant) -> Result<Turn> {
         let host = self.host(name);
         host.check(self.clock.now())?;
-        let Ok(Ok(permit)) = timeout(TURN_WAIT, Arc::clone(&host.turns).acquire_owned()).await else {
+        let until = deadline.min(Instant::now() + TURN_WAIT);
+        let Ok(Ok(permit)) = timeout_at(until, Arc::clone(&host.turns).acquire_owned()).await else {
             let words = format!("`{name}` is busy: {REQUESTS_MAX} requests wait for its answer already");
             return Err(Error::unavailable("http.busy", words));
         };
@@ -189,16 +191,21 @@ mod tests {
 
     use super::*;
 
-    const HOST: &str = "h.example:443";
+    const HOST: &str = "https://h.example:443";
+
+    /// Enters with more time than a turn takes.
+    async fn enter(hosts: &Hosts, name: &str) -> Result<Turn> {
+        hosts.enter(name, Instant::now() + TURN_WAIT * 2).await
+    }
 
     async fn fail(hosts: &Hosts, times: u32) {
         for _ in 0..times {
-            hosts.enter(HOST).await.unwrap().failed();
+            enter(hosts, HOST).await.unwrap().failed();
         }
     }
 
     async fn refusal(hosts: &Hosts) -> String {
-        let Err(error) = hosts.enter(HOST).await else { panic!("the host is asked") };
+        let Err(error) = enter(hosts, HOST).await else { panic!("the host is asked") };
         assert_eq!(error.code(), "http.left_alone");
         error.to_string()
     }
@@ -208,27 +215,29 @@ mod tests {
         let clock = Clock::manual(DateTime::UNIX_EPOCH);
         let hosts = Hosts::new(clock.clone());
         fail(&hosts, 4).await;
-        hosts.enter(HOST).await.unwrap().succeeded();
+        enter(&hosts, HOST).await.unwrap().succeeded();
         fail(&hosts, 4).await;
-        let (fifth, late) = (hosts.enter(HOST).await.unwrap(), hosts.enter(HOST).await.unwrap());
+        let (fifth, late) = (enter(&hosts, HOST).await.unwrap(), enter(&hosts, HOST).await.unwrap());
         fifth.failed();
         assert!(refusal(&hosts).await.contains("until 1970-01-01T00:00:30Z: its last 5 requests failed"));
-        assert!(hosts.enter("h.example:80").await.is_ok(), "another port is another host");
+        for other in ["https://h.example:8443", "http://h.example:443", "http://h.example:80"] {
+            assert!(enter(&hosts, other).await.is_ok(), "{other} is another program");
+        }
         clock.advance(TimeDelta::seconds(29));
         // Began before, and so tells nothing new.
         late.failed();
         refusal(&hosts).await;
         clock.advance(TimeDelta::seconds(1));
-        let probe = hosts.enter(HOST).await.unwrap();
+        let probe = enter(&hosts, HOST).await.unwrap();
         refusal(&hosts).await;
         probe.failed();
         assert!(refusal(&hosts).await.contains("until 1970-01-01T00:01:00Z"));
         clock.advance(TimeDelta::seconds(30));
         // One that is given up leaves the looking to the next.
-        drop(hosts.enter(HOST).await.unwrap());
-        hosts.enter(HOST).await.unwrap().succeeded();
+        drop(enter(&hosts, HOST).await.unwrap());
+        enter(&hosts, HOST).await.unwrap().succeeded();
         fail(&hosts, 4).await;
-        assert!(hosts.enter(HOST).await.is_ok());
+        assert!(enter(&hosts, HOST).await.is_ok());
     }
 
     #[tokio::test]
@@ -237,7 +246,7 @@ mod tests {
         let hosts = Hosts::new(clock.clone());
         fail(&hosts, FAILURES_MAX).await;
         clock.advance(TimeDelta::hours(-1));
-        assert!(hosts.enter(HOST).await.is_ok());
+        assert!(enter(&hosts, HOST).await.is_ok());
     }
 
     #[tokio::test]
@@ -247,10 +256,10 @@ mod tests {
         fail(&hosts, FAILURES_MAX).await;
         for number in 0..HOSTS_MAX {
             clock.advance(TimeDelta::microseconds(1));
-            drop(hosts.enter(&format!("h{number}.example:443")).await.unwrap());
+            drop(enter(&hosts, &format!("https://h{number}.example:443")).await.unwrap());
         }
         assert_eq!(lock(&hosts.known).len(), HOSTS_MAX);
-        assert!(hosts.enter(HOST).await.is_ok(), "the oldest was forgotten");
+        assert!(enter(&hosts, HOST).await.is_ok(), "the oldest was forgotten");
     }
 
     #[tokio::test]
@@ -258,12 +267,16 @@ mod tests {
         let hosts = Hosts::new(Clock::manual(DateTime::UNIX_EPOCH));
         let mut held = Vec::new();
         for _ in 0..REQUESTS_MAX {
-            held.push(hosts.enter(HOST).await.unwrap());
+            held.push(enter(&hosts, HOST).await.unwrap());
         }
-        let Err(error) = hosts.enter(HOST).await else { panic!("one too many") };
+        let Err(error) = enter(&hosts, HOST).await else { panic!("one too many") };
         assert_eq!(error.code(), "http.busy");
-        assert!(hosts.enter("other.example:443").await.is_ok());
+        assert!(enter(&hosts, "https://other.example:443").await.is_ok());
+        let begun = Instant::now();
+        let hasty = hosts.enter(HOST, begun + Duration::from_millis(20)).await;
+        assert!(hasty.is_err_and(|error| error.code() == "http.busy"));
+        assert!(begun.elapsed() < TURN_WAIT, "nobody waits beyond the end of the whole");
         held.pop();
-        assert!(hosts.enter(HOST).await.is_ok());
+        assert!(enter(&hosts, HOST).await.is_ok());
     }
 }

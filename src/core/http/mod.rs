@@ -2,7 +2,8 @@
 //!
 //! Scripts choose the addresses, so an address is checked before it is connected to, and the checked address is the
 //! one that is used: a name that resolves to something else a moment later gains nothing. Loopback, link-local,
-//! private and other special ranges are refused unless the configuration lists them. That holds for every redirect.
+//! private and other special ranges are refused unless the configuration lists them. That holds for every redirect, and
+//! what the configuration lists is open to one only where a host inside of it leads there.
 //!
 //! `policy.rs` says which addresses may be reached, and `resolver.rs` drops the others from what a name resolves to;
 //! `attempt.rs` is one request; `retry.rs` says which failures are worth another one, `redirect.rs` which answers lead
@@ -12,6 +13,8 @@
 mod attempt;
 mod causes;
 mod circuit;
+#[cfg(test)]
+mod led;
 mod policy;
 mod redirect;
 mod resolver;
@@ -20,7 +23,7 @@ mod tls;
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -29,6 +32,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 use reqwest::Url;
+use rustls::ClientConfig;
 use tokio::time::Instant;
 
 pub(crate) use self::{causes::is_tls, tls::Untrusted};
@@ -71,6 +75,8 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
+    /// Who answered, where that is known.
+    pub peer: Option<IpAddr>,
 }
 
 impl Response {
@@ -84,6 +90,10 @@ impl Response {
 #[derive(Clone)]
 pub struct HttpClient {
     client: reqwest::Client,
+    /// For the places to which a host outside of the listed networks leads. Made when it is first needed; a client of
+    /// its own, since a connection that stands is used without asking the policy again.
+    closed: Arc<OnceLock<reqwest::Client>>,
+    tls: Option<ClientConfig>,
     policy: Arc<Policy>,
     hosts: Hosts,
     clock: Clock,
@@ -101,6 +111,8 @@ struct Checked {
     body: Bytes,
     /// Whether another host led here.
     is_led: bool,
+    /// Whether what the configuration lists may be reached: not once a host outside of it led here.
+    may_enter: bool,
 }
 
 impl HttpClient {
@@ -109,11 +121,21 @@ impl HttpClient {
     /// # Errors
     /// When the TLS set-up fails.
     pub fn new(allow_private: Vec<IpNet>, clock: Clock) -> Result<Self> {
-        let policy = Arc::new(Policy::new(allow_private));
-        let client = builder(&policy)
-            .build()
-            .map_err(|cause| Error::internal("http.client", "can't set up the outbound client").caused_by(cause))?;
-        Ok(Self { client, policy, hosts: Hosts::new(clock.clone()), clock, patience: REQUEST_TIMEOUT, is_bound: false })
+        Self::of(Policy::new(allow_private), clock)
+    }
+
+    fn of(policy: Policy, clock: Clock) -> Result<Self> {
+        let policy = Arc::new(policy);
+        Ok(Self {
+            client: build(&policy, None)?,
+            closed: Arc::default(),
+            tls: None,
+            policy,
+            hosts: Hosts::new(clock.clone()),
+            clock,
+            patience: REQUEST_TIMEOUT,
+            is_bound: false,
+        })
     }
 
     /// The same with less time for each request than the usual 10 s.
@@ -123,7 +145,9 @@ impl HttpClient {
         self
     }
 
-    /// Sends a request. What is harmless to repeat is repeated: up to three times, after connections that did not come
+    /// Sends a request. It takes 10 s at most, with all that follows, and the wait for a turn at a host counts too.
+    ///
+    /// What is harmless to repeat is repeated: up to three times, after connections that did not come
     /// to stand, and for methods that may be repeated also after broken ones and after 502, 503 and 504. GET and HEAD
     /// follow up to three redirects, a client with an identity of its own only within the host.
     ///
@@ -139,8 +163,21 @@ impl HttpClient {
             let response = self.repeat(&request, deadline).await?;
             let Some(target) = redirect::target(&request, &response)? else { return Ok(response) };
             redirects += 1;
+            request.may_enter &= response.peer.is_some_and(|peer| self.policy.is_inside(peer));
             request = redirect::next(&self.policy, request, target, redirects, !self.is_bound)?;
         }
+    }
+
+    /// The client that may send a request.
+    fn client_for(&self, request: &Checked) -> Result<&reqwest::Client> {
+        if request.may_enter || self.policy.has_no_exceptions() {
+            return Ok(&self.client);
+        }
+        if let Some(client) = self.closed.get() {
+            return Ok(client);
+        }
+        let client = build(&Arc::new(self.policy.closed()), self.tls.clone())?;
+        Ok(self.closed.get_or_init(|| client))
     }
 
     /// The addresses of a host that may be reached, for protocols other than HTTP.
@@ -151,12 +188,13 @@ impl HttpClient {
         Resolver::new(Arc::clone(&self.policy)).resolve(host, port).await
     }
 
-    /// Waits for a turn at a host, for protocols other than HTTP; the caller then says how it went.
+    /// Waits for a turn at a host, no longer than until `deadline`, for a protocol other than HTTP, which its scheme
+    /// names; the caller then says how it went.
     ///
     /// # Errors
     /// `http.left_alone` and `http.busy` when the host is not asked now.
-    pub async fn enter(&self, host: &str, port: u16) -> Result<Turn> {
-        self.hosts.enter(&format!("{host}:{port}")).await
+    pub async fn enter(&self, scheme: &str, host: &str, port: u16, deadline: Instant) -> Result<Turn> {
+        self.hosts.enter(&format!("{scheme}://{host}:{port}"), deadline).await
     }
 
     /// One request with its retries.
@@ -166,7 +204,8 @@ impl HttpClient {
             .with_max_delay(retry::DELAY_MAX)
             .with_max_times(retry::RETRIES_MAX)
             .with_jitter();
-        let attempt = || attempt::send(&self.client, &self.hosts, request, deadline);
+        let client = self.client_for(request)?;
+        let attempt = || attempt::send(client, &self.hosts, request, deadline);
         attempt
             .retry(backoff)
             .when(|failure| retry::is_harmless(&request.method, failure))
@@ -181,15 +220,20 @@ impl HttpClient {
 }
 
 /// What all clients have in common, whoever they are towards a server.
-fn builder(policy: &Arc<Policy>) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+fn build(policy: &Arc<Policy>, tls: Option<ClientConfig>) -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
         .user_agent(concat!("rustbill/", env!("CARGO_PKG_VERSION")))
         // How long a request may take in all is watched where it is sent, with its retries and redirects.
         .connect_timeout(CONNECT_TIMEOUT)
         // They are followed one by one, each checked.
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .dns_resolver(Arc::new(Resolver::new(Arc::clone(policy))))
+        .dns_resolver(Arc::new(Resolver::new(Arc::clone(policy))));
+    let builder = match tls {
+        Some(config) => builder.tls_backend_preconfigured(config),
+        None => builder,
+    };
+    builder.build().map_err(|cause| Error::internal("http.client", "can't set up an outbound client").caused_by(cause))
 }
 
 /// Reads a request.
@@ -210,7 +254,7 @@ fn checked(policy: &Policy, request: Request<'_>) -> Result<Checked> {
         };
         headers.append(name, value);
     }
-    Ok(Checked { method, url, headers, body: request.body, is_led: false })
+    Ok(Checked { method, url, headers, body: request.body, is_led: false, may_enter: true })
 }
 
 /// Checks a URL's address where it is one already; names are checked when they are resolved.

@@ -7,22 +7,51 @@ use ipnet::IpNet;
 use crate::core::error::{Error, Result};
 
 /// The exceptions to the rule that special addresses are refused.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Policy {
     allowed: Vec<IpNet>,
+    /// Whether the exceptions count.
+    opens: bool,
+    is_special: fn(IpAddr) -> bool,
 }
 
 impl Policy {
-    pub(super) const fn new(allowed: Vec<IpNet>) -> Self {
-        Self { allowed }
+    pub(super) fn new(allowed: Vec<IpNet>) -> Self {
+        Self { allowed, opens: true, is_special }
+    }
+
+    /// The same without its exceptions, for places to which somebody outside of them leads.
+    pub(super) fn closed(&self) -> Self {
+        Self { opens: false, ..self.clone() }
+    }
+
+    /// Whether there is no exception that could be taken away.
+    pub(super) fn has_no_exceptions(&self) -> bool {
+        self.allowed.is_empty()
+    }
+
+    /// Whether an address may be reached by an exception only: it lies in a network of our own.
+    pub(super) fn is_inside(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        (self.is_special)(address) && self.is_listed(address)
+    }
+
+    fn is_listed(&self, address: IpAddr) -> bool {
+        self.allowed.iter().any(|network| network.contains(&address))
     }
 
     /// Refuses an address of a special range that the configuration does not list.
     pub(super) fn check(&self, address: IpAddr) -> Result<()> {
         // `::ffff:127.0.0.1` is 127.0.0.1.
         let address = address.to_canonical();
-        if self.allowed.iter().any(|network| network.contains(&address)) || !is_special(address) {
+        if !(self.is_special)(address) || (self.opens && self.is_listed(address)) {
             return Ok(());
+        }
+        if self.is_listed(address) {
+            let words = format!("a host outside of `plugins.allow_private` redirects to {address}, which lies in it");
+            return Err(Error::denied("http.address", words).hint(
+                "let the script ask that address itself, or have the redirect come from a host that is listed too",
+            ));
         }
         Err(Error::denied("http.address", format!("{address} is a loopback, link-local or private address"))
             .hint("list its network in `plugins.allow_private` if plugins may reach it"))
@@ -78,8 +107,28 @@ fn is_special_v6(address: Ipv6Addr) -> bool {
 }
 
 #[cfg(test)]
+impl Policy {
+    /// The same for a world in which other addresses are special: tests have no public address to listen at.
+    pub(super) fn with_special(self, is_special: fn(IpAddr) -> bool) -> Self {
+        Self { is_special, ..self }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_its_exceptions_a_policy_refuses_what_it_lists() {
+        let policy = Policy::new(vec!["10.77.0.0/24".parse().unwrap(), "8.8.8.0/24".parse().unwrap()]);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let error = policy.closed().check(address("::ffff:10.77.0.5")).unwrap_err();
+        assert!(error.to_string().contains("redirects to 10.77.0.5"), "{error}");
+        assert!(policy.closed().check(address("8.8.8.8")).is_ok());
+        assert!(policy.is_inside(address("::ffff:10.77.0.5")));
+        assert!(!policy.is_inside(address("8.8.8.8")), "listed or not, everybody may reach it");
+        assert!(!policy.is_inside(address("10.78.0.5")));
+    }
 
     #[test]
     fn special_addresses_are_refused_unless_listed() {

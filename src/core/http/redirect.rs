@@ -49,8 +49,15 @@ pub(super) fn next(
     if request.url.scheme() == "https" && target.scheme() == "http" {
         return Err(refused(&request.url, "redirects from https to http, which anybody can read"));
     }
+    let closed;
+    let policy = if request.may_enter {
+        policy
+    } else {
+        closed = policy.closed();
+        &closed
+    };
     check_url(policy, &target)?;
-    let stays = host_and_port(&request.url) == host_and_port(&target) && request.url.scheme() == target.scheme();
+    let stays = peer(&request.url) == peer(&target);
     if !stays && !may_leave {
         return Err(refused(&request.url, "redirects to another host, which is not shown our certificate"));
     }
@@ -66,9 +73,10 @@ fn harmless(headers: &HeaderMap) -> HeaderMap {
         .collect()
 }
 
-/// What a URL connects to.
-pub(super) fn host_and_port(url: &Url) -> String {
-    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
+/// What a URL connects to, and how.
+pub(super) fn peer(url: &Url) -> String {
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+    format!("{}://{host}:{port}", url.scheme())
 }
 
 fn refused(url: &Url, what: &str) -> Error {
@@ -85,7 +93,7 @@ mod tests {
             headers.insert(name, "v".parse().unwrap());
         }
         let url = url.parse().unwrap();
-        Checked { method: Method::GET, url, headers, body: bytes::Bytes::default(), is_led: false }
+        Checked { method: Method::GET, url, headers, body: bytes::Bytes::default(), is_led: false, may_enter: true }
     }
 
     fn led(from: &str, to: &str, may_leave: bool) -> Result<Checked> {

@@ -64,7 +64,7 @@ mod tests {
 
     fn answered(retry_after: &str) -> Failure {
         let headers = vec![("retry-after".to_owned(), retry_after.to_owned())];
-        Failure::Answered(Response { status: 503, headers, body: bytes::Bytes::default() })
+        Failure::Answered(Response { status: 503, headers, body: bytes::Bytes::default(), peer: None })
     }
 
     #[test]

@@ -16,7 +16,7 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{HttpClient, builder, causes::causes};
+use super::{HttpClient, build, causes::causes};
 use crate::core::error::{Error, Result};
 
 /// Certificates of one PEM text.
@@ -120,11 +120,8 @@ impl HttpClient {
             Some(key) => config.with_client_auth_cert(identity.chain.clone(), key.clone_key()).map_err(unfit)?,
             None => config.with_no_client_auth(),
         };
-        let client = builder(&self.policy)
-            .tls_backend_preconfigured(config)
-            .build()
-            .map_err(|cause| Error::internal("http.client", "can't set up an outbound client").caused_by(cause))?;
-        Ok(Self { client, is_bound: true, ..self.clone() })
+        let client = build(&self.policy, Some(config.clone()))?;
+        Ok(Self { client, closed: Arc::default(), tls: Some(config), is_bound: true, ..self.clone() })
     }
 }
 

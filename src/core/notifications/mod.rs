@@ -5,6 +5,7 @@
 
 mod channels;
 mod operations;
+mod template;
 mod text;
 mod ticket;
 

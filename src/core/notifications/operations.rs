@@ -6,6 +6,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::{
+    template,
     text::{Code, Subject, compose},
     ticket,
 };
@@ -179,7 +180,7 @@ pub async fn deliver(app: &App, claim: &Claim) -> Result<()> {
         // It opens nothing any more, and its reader would only wonder.
         return Ok(());
     }
-    let business = json!({
+    let mut business = json!({
         "event_type": claim.event_type,
         // The same however often it is tried, so that the receiver knows it again.
         "delivery_id": claim.id,
@@ -190,6 +191,7 @@ pub async fn deliver(app: &App, claim: &Claim) -> Result<()> {
         "recipient": field("recipient"),
         "data": field("data"),
     });
+    template::apply(app, &interface, claim.event_type, &mut business).await?;
     let sent = app.plugins.call_json(&interface, "send", business).await.map(|_| ());
     if claim.event_type == EventType::VerificationCode {
         // What a notifier says may quote what it was given, and goes into the log and the event's record.

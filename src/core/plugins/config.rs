@@ -6,7 +6,10 @@
 mod known;
 mod secrecy;
 
-use jsonschema::{ValidationError, error::ValidationErrorKind};
+use jsonschema::{
+    JsonType, ValidationError,
+    error::{TypeKind, ValidationErrorKind},
+};
 use serde_json::{Map, Value};
 
 pub(super) use self::secrecy::{keep_secrecy, lift_secrecy};
@@ -183,6 +186,10 @@ pub(super) fn complete(schema: &Value, stored: &Value, config: Value) -> Result<
                 let place = if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
                 format!("`{place}`: is missing, and it is required")
             }
+            // Only integers and texts are exact; a number with a fraction was a floating-point number when it came here.
+            ValidationErrorKind::Type { kind } if error.instance().is_number() && wants_text(kind) => {
+                format!("`{place}`: is a number, and a text is expected; put it into quotes, such as \"9.50\"")
+            }
             _ if place.is_empty() => format!("the settings: {}", error.masked_with("the value")),
             _ => format!("`{place}`: {}", error.masked_with("the value")),
         }
@@ -200,6 +207,11 @@ fn typed(kind: &str, value: Value) -> Value {
         "array" | "object" => serde_json::from_str(text).unwrap_or(value),
         _ => value,
     }
+}
+
+/// Whether a text is the only type that fits.
+fn wants_text(kind: &TypeKind) -> bool {
+    matches!(kind, TypeKind::Single(JsonType::String))
 }
 
 /// The form as strict JSON Schema: bounds that are texts become numbers, an empty `enum` goes.
@@ -249,6 +261,16 @@ mod tests {
     fn fills_in_defaults_and_reads_what_a_form_sends() {
         let config = complete(&schema(), &Value::Null, json!({ "api_url": "x", "key": "k", "timeout": "60" })).unwrap();
         assert_eq!(config, json!({ "api_url": "x", "key": "k", "timeout": 60, "sandbox": false }));
+    }
+
+    #[test]
+    fn an_amount_that_is_no_text_is_named_with_what_to_do() {
+        let schema = json!({ "type": "object", "properties": { "servers": { "type": "array", "items": {
+            "type": "object", "properties": { "price": { "type": "string" } } } } } });
+        let config = json!({ "servers": [{ "price": "9.50" }, { "price": 19.99 }] });
+        let error = complete(&schema, &Value::Null, config).unwrap_err().to_string();
+        assert!(error.contains("`servers.1.price`") && error.contains("into quotes"), "{error}");
+        assert!(!error.contains("19.99"), "{error}");
     }
 
     #[test]

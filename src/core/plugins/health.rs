@@ -7,7 +7,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::{
-    host::UNAVAILABLE,
+    host::{BUSY, UNAVAILABLE},
     model::{Health, Interface},
     operations::find,
     store,
@@ -15,7 +15,7 @@ use super::{
 use crate::core::{
     actor::{Actor, Permission, Role},
     app::App,
-    error::Result,
+    error::{Error, Result},
     id::Id,
     time::Timestamp,
 };
@@ -24,6 +24,8 @@ use crate::core::{
 pub const PERIOD: TimeDelta = TimeDelta::minutes(5);
 /// By how much later than [`PERIOD`] it may be, in seconds, so that not all are asked at once.
 const SPREAD_SECONDS: u128 = 60;
+/// After how long an interface is tried again that could not be asked, since no process was free.
+pub const SOON: TimeDelta = TimeDelta::seconds(30);
 /// Interfaces that are asked at once. Scripts that take payments need workers too.
 const AT_ONCE: usize = 2;
 /// Interfaces that are asked in one turn.
@@ -34,11 +36,12 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Asks an interface whether it is well, and keeps the answer. For administrators.
 ///
 /// # Errors
-/// NotFound. That it is not well is no error but the answer.
+/// NotFound. That it is not well is no error but the answer. `plugin.busy` and `plugin.unavailable` when no process was
+/// free to ask it, which says nothing about it: what the last check said stays.
 pub async fn check_health(app: &App, actor: &Actor, id: Id) -> Result<Health> {
     actor.require(Permission::Admin)?;
     let interface = find(&app.database, id).await?;
-    let (health, _) = ask(app, &interface).await;
+    let health = ask(app, &interface).await?;
     save(app, &interface, &health).await?;
     // Who sits at the machine reads the answer itself, and the log would say it to them once more.
     if actor.role() != Role::Local {
@@ -74,14 +77,24 @@ async fn check_if_due(app: &App, id: Id) -> Result<bool> {
         return Ok(false);
     }
     let Some(interface) = store::find(&app.database, id).await? else { return Ok(false) };
-    let (health, began) = ask(app, &interface).await;
-    if began {
-        save(app, &interface, &health).await?;
-        tell(&interface, &health);
-    } else {
-        tracing::warn!(interface = %id, error = health.error, "a plugin interface could not be asked for its health");
+    match ask(app, &interface).await {
+        Ok(health) => {
+            save(app, &interface, &health).await?;
+            tell(&interface, &health);
+        }
+        Err(error) => {
+            tracing::warn!(interface = %id, %error, "a plugin interface could not be asked for its health");
+            let mut tx = app.database.begin().await?;
+            store::put_off_health(&mut tx, id, app.clock.now().plus(SOON)).await?;
+            tx.commit().await?;
+        }
     }
     Ok(true)
+}
+
+/// Whether an error of a check says that no script could be run here and now, which is no fault of the interface.
+pub(super) fn was_not_asked(error: &Error) -> bool {
+    [UNAVAILABLE, BUSY].contains(&error.code())
 }
 
 fn next_turn(at: Timestamp) -> Timestamp {
@@ -89,22 +102,22 @@ fn next_turn(at: Timestamp) -> Timestamp {
     at.plus(PERIOD + TimeDelta::seconds(i64::try_from(seconds).unwrap_or(0)))
 }
 
-/// What the interface says, and whether it was asked at all: that no script can be run here is no fault of it.
-async fn ask(app: &App, interface: &Interface) -> (Health, bool) {
-    let answer = app.plugins.call_json(interface, "health_check", json!({}));
+/// What the interface says.
+///
+/// # Errors
+/// Only those of [`was_not_asked`].
+async fn ask(app: &App, interface: &Interface) -> Result<Health> {
+    // Only its own time counts: how long it waits for its turn depends on others.
+    let answer = app.plugins.with_wall(ANSWER_MAX).call_json(interface, "health_check", json!({})).await;
     let failed = Some("the health check failed".to_owned());
-    let mut began = true;
-    let error = match tokio::time::timeout(ANSWER_MAX, answer).await {
-        Ok(Ok(Value::Bool(false))) => failed,
-        Ok(Ok(Value::String(text))) if text == "false" => failed,
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) => {
-            began = error.code() != UNAVAILABLE;
-            Some(error.to_string())
-        }
-        Err(_) => Some(format!("it gave no answer within {ANSWER_MAX:?}")),
+    let error = match answer {
+        Ok(Value::Bool(false)) => failed,
+        Ok(Value::String(text)) if text == "false" => failed,
+        Ok(_) => None,
+        Err(error) if was_not_asked(&error) => return Err(error),
+        Err(error) => Some(error.to_string()),
     };
-    (Health { is_healthy: error.is_none(), error, checked_at: app.clock.now() }, began)
+    Ok(Health { is_healthy: error.is_none(), error, checked_at: app.clock.now() })
 }
 
 /// Keeps what a check said.

@@ -1,6 +1,6 @@
 //! Calls one function of an interface's script.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -65,6 +65,12 @@ impl PluginHost {
         let recorder = Arc::new(Recorder::new(Arc::clone(&self.api)));
         let engine = Engine::start(self.config.clone(), Arc::<Recorder>::clone(&recorder));
         (Self { engine, ..self.clone() }, recorder)
+    }
+
+    /// The same host with less time for each call, counted from when its script begins.
+    #[must_use]
+    pub(super) fn with_wall(&self, wall: Duration) -> Self {
+        Self { engine: self.engine.clone().with_wall(wall), ..self.clone() }
     }
 
     /// The engine, for looking at scripts that belong to no interface yet.
@@ -164,6 +170,9 @@ fn failed(interface: &Interface, function: &str, cause: &CallError) -> Error {
         }
         CallError::NotFound(_) => {
             no_function(name, function).hint("it would take two parameters, like every function of a plugin")
+        }
+        CallError::Timeout(wall) => {
+            Error::internal(FAILED, format!("`{name}` gave no answer to `{function}` within {wall:?}")).caused_by(words)
         }
         _ => Error::internal(FAILED, format!("`{name}` could not run `{function}`")).caused_by(words),
     }

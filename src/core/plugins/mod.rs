@@ -29,7 +29,7 @@ pub use self::{
     authoring::{Examination, Function, Scaffold, Script, Setting, examine, parse_type, scaffold},
     conformance::{Check, Conformance, Outcome, Sandbox, conform},
     files::Broken,
-    health::{PERIOD as HEALTH_PERIOD, check_due, check_health},
+    health::{PERIOD as HEALTH_PERIOD, SOON as HEALTH_SOON, check_due, check_health},
     host::{BUSY, FAILED, NO_FUNCTION, PluginHost, REFUSED},
     model::{Definition, Health, Interface, parse_kind},
     operations::{
@@ -44,3 +44,4 @@ pub(crate) use self::{
     operations::{enabled, find, of_kind, usable},
 };
 pub use engine::Kind;
+pub(crate) use engine::html_escape;

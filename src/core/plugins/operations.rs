@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Kind, config,
-    health::check_health,
+    health::{self, check_health},
     host::require_kind,
     model::{Definition, Interface},
     store,
@@ -270,7 +270,15 @@ pub async fn toggle(app: &App, actor: &Actor, id: Id, enable: bool) -> Result<In
     record(&mut tx, app, actor, "plugin_interface.toggle", &interface, &detail).await?;
     tx.commit().await?;
     if enable {
-        check_health(app, actor, id).await?;
+        match check_health(app, actor, id).await {
+            // It is enabled, and the worker asks it soon.
+            Err(error) if health::was_not_asked(&error) => {
+                tracing::warn!(interface = %id, %error, "a plugin interface could not be asked for its health");
+            }
+            asked => {
+                asked?;
+            }
+        }
         return find(&app.database, id).await;
     }
     Ok(interface)

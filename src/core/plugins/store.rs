@@ -286,6 +286,16 @@ pub(super) async fn claim_health(tx: &mut Tx, interface: Id, now: Timestamp, nex
     Ok(moved == 1)
 }
 
+/// Has an interface asked again at `at`.
+pub(super) async fn put_off_health(tx: &mut Tx, interface: Id, at: Timestamp) -> Result<()> {
+    tx.q("UPDATE plugin_interfaces SET health_due_at = $2 WHERE id = $1")
+        .bind(interface)
+        .bind(at)
+        .execute()
+        .await
+        .map(|_| ())
+}
+
 /// Writes what a check said.
 pub(super) async fn save_health(tx: &mut Tx, interface: Id, health: &Health) -> Result<()> {
     tx.q("UPDATE plugin_interfaces SET is_healthy = $2, health_error = $3, last_check_at = $4 WHERE id = $1")

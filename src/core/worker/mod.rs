@@ -27,8 +27,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::turns::Turns;
 pub use self::step::{recover, step};
+use self::turns::Turns;
 use crate::core::{
     actor::Actor,
     app::App,

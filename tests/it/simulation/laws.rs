@@ -56,10 +56,7 @@ const ALWAYS: &[(&str, &str)] = &[
          AND instances.status NOT IN ('terminated', 'error') AND NOT EXISTS (SELECT 1 FROM event_queue \
          WHERE event_queue.order_id = orders.id AND event_queue.status <> 'done')",
     ),
-    (
-        "an order has two servers",
-        "SELECT order_id FROM instances GROUP BY order_id HAVING COUNT(*) > 1",
-    ),
+    ("an order has two servers", "SELECT order_id FROM instances GROUP BY order_id HAVING COUNT(*) > 1"),
     (
         "a refund waits for nobody",
         "SELECT id FROM payment_refunds WHERE status = 'pending' AND NOT EXISTS \
@@ -99,7 +96,8 @@ const ALWAYS: &[(&str, &str)] = &[
 /// Whether all laws hold that always do.
 pub(super) async fn hold(universe: &Universe<'_>) -> Result<(), String> {
     for (wrong, sql) in ALWAYS {
-        let found: Vec<String> = universe.app.database.q(sql).scalars().await.map_err(|error| format!("{sql}: {error}"))?;
+        let found: Vec<String> =
+            universe.app.database.q(sql).scalars().await.map_err(|error| format!("{sql}: {error}"))?;
         if !found.is_empty() {
             return Err(format!("{wrong}: {found:?}"));
         }
@@ -158,7 +156,9 @@ pub(super) async fn agree(universe: &Universe<'_>) -> Result<(), String> {
     for (customer, balance) in balances {
         let expected = expected.get(&customer).copied().unwrap_or(Money::ZERO);
         if balance != expected {
-            return Err(format!("customer {customer} has {balance}; by what came in, went out and was bought it is {expected}"));
+            return Err(format!(
+                "customer {customer} has {balance}; by what came in, went out and was bought it is {expected}"
+            ));
         }
     }
     Ok(())

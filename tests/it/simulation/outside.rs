@@ -66,9 +66,7 @@ impl Outside {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let books = Arc::new(Mutex::new(Books::empty(0)));
-        let router = Router::new()
-            .route("/{place}/{what}", post(answer))
-            .with_state(Arc::clone(&books));
+        let router = Router::new().route("/{place}/{what}", post(answer)).with_state(Arc::clone(&books));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, books }
     }

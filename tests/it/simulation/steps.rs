@@ -215,7 +215,12 @@ impl Universe<'_> {
 
     fn draft(&self, pick: Pick) -> NewInvoice {
         let today = self.app.clock.now().date();
-        let item = NewItem { description: "Traffic".to_owned(), quantity: 1, unit_price: pick.amount(), amount: pick.amount() };
+        let item = NewItem {
+            description: "Traffic".to_owned(),
+            quantity: 1,
+            unit_price: pick.amount(),
+            amount: pick.amount(),
+        };
         NewInvoice {
             customer_id: self.customer(pick).0,
             billing_period_start: today,

@@ -12,7 +12,8 @@ use rustbill::core::{
     products::{BillingCycle, Specs},
     secret::Secret,
     settings::Settings,
-    settlement, time::Clock,
+    settlement,
+    time::Clock,
     worker,
 };
 use serde_json::json;

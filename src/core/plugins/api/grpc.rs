@@ -235,7 +235,7 @@ mod tests {
 
     fn response(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Response {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Response { status, headers, body: Bytes::copy_from_slice(body) }
+        Response { status, headers, body: Bytes::copy_from_slice(body), peer: None }
     }
 
     fn frame(flag: u8, content: &[u8]) -> Vec<u8> {

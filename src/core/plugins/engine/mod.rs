@@ -59,5 +59,6 @@ pub use limits::{
 };
 pub use local::Local;
 pub use pool::{Engine, EngineConfig, WORKER_IDLE, WORKERS_MAX_DEFAULT};
+pub(crate) use pure::html_escape;
 pub use script::{Examined, FunctionSeen, Inspected, ScriptKey};
 pub use worker::run as run_worker;

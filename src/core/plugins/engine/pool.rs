@@ -60,6 +60,8 @@ impl EngineConfig {
 #[derive(Clone)]
 pub struct Engine {
     pool: Arc<Pool>,
+    /// The longest that a call may take once it began.
+    wall: Duration,
 }
 
 struct Pool {
@@ -93,7 +95,14 @@ impl Engine {
             config,
             host,
         };
-        Self { pool: Arc::new(pool) }
+        Self { wall: pool.config.limits.wall, pool: Arc::new(pool) }
+    }
+
+    /// The same workers with less time for each call. How long a call waits for its turn stays as it is.
+    #[must_use]
+    pub fn with_wall(mut self, wall: Duration) -> Self {
+        self.wall = wall.min(self.wall);
+        self
     }
 
     /// Checks a script against the contract of its kind and reads its version and configuration schema.
@@ -132,7 +141,7 @@ impl Engine {
     /// Has a worker look at a script that belongs to no interface. `read` takes the answer that was asked for.
     async fn look<T>(&self, frame: &ToWorker, read: impl FnOnce(FromWorker) -> Option<T>) -> Result<T, CallError> {
         self.pool
-            .with_worker(Uuid::nil(), async |worker| {
+            .with_worker(Uuid::nil(), self.wall, async |worker| {
                 worker.send(frame).await?;
                 match worker.receive().await? {
                     // Sent in place of an answer that does not fit into a frame.
@@ -166,7 +175,7 @@ impl Engine {
         };
         let host = &*self.pool.host;
         self.pool
-            .with_worker(scope.interface_id, async |worker| {
+            .with_worker(scope.interface_id, self.wall, async |worker| {
                 if let Some(returned) = worker.call(&call, host, &scope).await? {
                     return Ok(returned);
                 }
@@ -223,13 +232,14 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lends a worker to `work` until the deadline, which counts from when it begins and not from when it began to wait. A worker that fails or is late is replaced, not reused.
+    /// Lends a worker to `work` for as long as `wall`, which counts from when it begins and not from when it began to
+    /// wait. A worker that fails or is late is replaced, not reused.
     async fn with_worker<T>(
         self: &Arc<Self>,
         interface: Uuid,
+        wall: Duration,
         work: impl AsyncFnOnce(&mut Process) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
-        let wall = self.config.limits.wall;
         let _turn = self.queue.turn(interface).await?;
         let deadline = Instant::now() + wall;
         let mut worker = self.take().await?;

@@ -86,7 +86,7 @@ pub(super) fn url_encode(text: &str) -> String {
 }
 
 /// Makes text safe between tags and in quoted attributes.
-pub(super) fn html_escape(text: &str) -> String {
+pub(crate) fn html_escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -163,6 +163,13 @@ impl Proxmox {
         self.lock().held.clear();
     }
 
+    /// The node dies under its tasks of this kind and comes back: what they began stays as it is.
+    pub(crate) fn break_off(&self, operation: &str) {
+        for task in self.lock().tasks.iter_mut().filter(|task| task.operation == operation && task.exit.is_none()) {
+            task.exit = Some("unexpected status".to_owned());
+        }
+    }
+
     /// Takes a right away.
     pub(crate) fn revoke(&self, right: &str) {
         self.lock().rights.retain(|known| *known != right);

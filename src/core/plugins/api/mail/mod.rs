@@ -98,8 +98,11 @@ impl HostApi {
         })?;
         server.check_login(&addresses)?;
         let addresses: Vec<SocketAddr> = addresses.into_iter().take(ADDRESSES_MAX).collect();
-        let turn =
-            self.http.enter(&server.host, server.port).await.map_err(|error| Problem::temporary(error.to_string()))?;
+        let turn = self
+            .http
+            .enter("smtp", &server.host, server.port, deadline)
+            .await
+            .map_err(|error| Problem::temporary(error.to_string()))?;
         let outcome = timeout_at(deadline, talk(&server, tls, &addresses, mail.as_ref())).await.unwrap_or_else(|_| {
             let seconds = server.patience.as_secs();
             Err(Trouble { is_host: true, problem: Problem::temporary(format!("no answer within {seconds} s")) })

@@ -39,14 +39,51 @@ fn it_inspects_clean_and_hides_the_password() {
     let schema = inspected.config_schema;
     assert_eq!(schema["properties"]["password"]["format"], "password");
     assert_eq!(schema["required"], json!(["smtp_host", "from"]));
-    on_bench(|bench| {
+    on_bench(move |bench| {
         let events = bench.json("supported_events", &settings());
         assert!(events.as_array().unwrap().contains(&json!("verification_code")));
         assert_eq!(bench.json("templates", &settings()), json!({}));
-        let chinese = bench.json("templates", &with(&json!({"language": "zh"})));
+        let named = &schema["properties"]["templates"]["items"]["properties"]["event"]["enum"];
+        assert_eq!(named, &events, "each of them may have words of the operator's own");
         for event in events.as_array().unwrap() {
-            assert!(chinese.get(event.as_str().unwrap()).is_some(), "{event} has no Chinese text");
+            let merged =
+                with(&json!({"language": "zh", "event_type": event, "event_id": "e1", "recipient": "a@b.example",
+                "title": "English", "body": "b", "data": {}}));
+            bench.text("send", &merged).unwrap();
+            let subject = mailed(bench).1["subject"].as_str().unwrap().to_owned();
+            assert!(!subject.contains("English"), "{event} has no Chinese text");
         }
+    });
+}
+
+#[test]
+fn the_operators_words_take_the_place_of_all_others() {
+    on_bench(|bench| {
+        let own = json!([{"event": "order_paid", "title": "Thanks for {{product_name}}"},
+            {"event": "order_provisioned", "title": "Ready", "body": "At {{ip_address}}", "html": "<p>{{ip_address}}</p>"}]);
+        let settings = with(&json!({"templates": own}));
+        let expected = json!({"order_paid": {"title": "Thanks for {{product_name}}", "body": "", "html": ""},
+            "order_provisioned": {"title": "Ready", "body": "At {{ip_address}}", "html": "<p>{{ip_address}}</p>"}});
+        assert_eq!(bench.json("templates", &settings), expected);
+        let mut sent = |event: &str, language: &str| {
+            let merged = with(&json!({"templates": own, "language": language, "event_type": event, "event_id": "e1",
+                "recipient": "a@b.example", "title": "As given", "body": "given text", "data": {"product_name": "云"},
+                "html": if event == "order_provisioned" { "<p>192.0.2.1</p>" } else { "" }}));
+            bench.text("send", &merged).unwrap();
+            let mail = mailed(bench).1;
+            ["subject", "body", "html"].map(|field| mail[field].as_str().unwrap().to_owned())
+        };
+        // The server filled them in already.
+        for language in ["en", "zh"] {
+            let [subject, body, html] = sent("order_provisioned", language);
+            assert_eq!([subject.as_str(), &body, &html], ["[Shop] As given", "given text", "<p>192.0.2.1</p>"]);
+        }
+        let [subject, body, html] = sent("order_paid", "zh");
+        assert!(
+            subject == "[Shop] As given" && body.starts_with("已支付") && html.contains("As given"),
+            "{subject} {body}"
+        );
+        assert!(sent("invoice_issued", "zh")[0].contains("账单"));
     });
 }
 

@@ -73,6 +73,28 @@ fn plans_and_the_form() {
 }
 
 #[test]
+fn a_block_is_no_lock() {
+    with(Kind::FirstPartyProvider, KVM, |bench| {
+        for (words, is_passing) in [
+            ("cannot write block 17: the blockdev is unlocked and disconnected", false),
+            ("VM is locked (backup)", true),
+            ("can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout", true),
+            ("cluster not ready - no quorum?", true),
+            ("Connection refused", true),
+        ] {
+            // The task of a step ended so: it is tried again, or the machine goes.
+            answers(bench, 200, &json!({"data": {"status": "stopped", "exitstatus": words}}));
+            let state = json!({"stage": "resize", "vmid": 100, "node": "pve1", "wish": {}, "template": 9002, "source": "pve1",
+                "upid": "UPID:pve1:1:2:3:resize:100:x:", "tries": 0, "since": 0, "address": "", "reason": ""});
+            bench.world.lock().unwrap().state.insert("order:o1".to_owned(), state.to_string());
+            bench.call("get_instance_status", &kvm(&json!({"instance_id": "rb-o1"}))).unwrap_err();
+            let state: Value = serde_json::from_str(&bench.world.lock().unwrap().state["order:o1"]).unwrap();
+            assert_eq!(state["stage"], if is_passing { "resize" } else { "remove" }, "{words}");
+        }
+    });
+}
+
+#[test]
 fn requests_carry_the_token_and_the_fingerprint() {
     with(Kind::FirstPartyProvider, KVM, |bench| {
         answers(bench, 401, &json!({}));

@@ -1,6 +1,7 @@
 //! `provider-rustbill.rn` against an upstream that answers what a test says.
 
 mod ends;
+mod limit;
 
 use super::*;
 

@@ -42,7 +42,7 @@ fn all_inspect_clean() {
     for (kind, source, version, has_page) in [
         (Kind::Gateway, BANK, "1.1.0", true),
         (Kind::Notifier, WEBHOOK, "1.1.0", false),
-        (Kind::FirstPartyProvider, STOCK, "1.1.0", true),
+        (Kind::FirstPartyProvider, STOCK, "1.2.0", true),
     ] {
         let inspected = inspect(kind, source).unwrap();
         assert_eq!((inspected.version.as_str(), inspected.has_admin_page), (version, has_page));
@@ -290,7 +290,11 @@ fn stock_describes_itself() {
         assert_eq!(template["fields"][0]["key"], "region");
         assert_eq!(template["fields"][0]["options"].as_array().unwrap().len(), 2);
         assert_eq!(template["fields"][1]["options"][0]["label"], "2 cores");
-        let products = bench.json("sync_products", &config);
+        let mut priced = config.clone();
+        for server in priced["servers"].as_array_mut().unwrap() {
+            server["price"] = json!("9.50");
+        }
+        let products = bench.json("sync_products", &priced);
         assert_eq!(products.as_array().unwrap().len(), 2);
         assert_eq!(products[1]["stock"], 2);
         assert_eq!(products[1]["cpu_cores"], 4);

@@ -50,6 +50,29 @@ fn who_wants_it_sells_returned_servers_at_once() {
 }
 
 #[test]
+fn what_has_no_price_becomes_no_product() {
+    with(Kind::FirstPartyProvider, STOCK, |bench| {
+        let mut list = stock(&json!({}));
+        let refused = bench.text("sync_products", &list).unwrap_err();
+        assert!(refused.contains("no server in the list has a `price`") && refused.contains("paris"), "{refused}");
+        // The first two are alike, and the price of one counts for both.
+        list["servers"][1] = list["servers"][0].clone();
+        list["servers"][1]["id"] = json!("twin");
+        list["servers"][1]["price"] = json!("9.50");
+        let products = bench.json("sync_products", &list);
+        assert_eq!((&products[0]["price"], &products[0]["stock"]), (&json!("9.50"), &json!(2)));
+        assert!(products.as_array().unwrap().iter().all(|product| product["price"] != ""), "{products}");
+        let (level, words) = bench.world.lock().unwrap().logs.pop().unwrap();
+        assert!(level == "warn" && words.contains("left out") && words.contains("`price`"), "{level} {words}");
+        for wrong in ["9.505", "nine", "-1", "9,50", "1e3"] {
+            list["servers"][1]["price"] = json!(wrong);
+            let refused = bench.text("initialize", &list).unwrap_err();
+            assert!(refused.contains("`price` of server twin"), "{wrong}: {refused}");
+        }
+    });
+}
+
+#[test]
 fn a_price_is_told_only_where_there_is_one() {
     with(Kind::FirstPartyProvider, STOCK, |bench| {
         let refused = bench.text("query_price", &stock(&json!({"region": "paris"}))).unwrap_err();

@@ -147,9 +147,22 @@ fn a_notice_counts_as_far_as_it_is_signed() {
         let mut keyless = query("29.00");
         keyless["key"] = json!("");
         assert!(bench.text("handle_callback", &keyless).unwrap_err().contains("`key`"));
-        // Twenty are kept, newest first, and what they say is shown as text.
+        // Twenty are kept, newest first. Strangers push none of them out; what they say is shown as text.
+        let page = bench.json("admin_page", &merged(&json!({})));
+        let list = |page: &Value| {
+            let html = page["html"].as_str().unwrap().to_owned();
+            html.split("Last notices").nth(1).unwrap().split("</table>").next().unwrap().to_owned()
+        };
+        let before = list(&page);
+        assert!(before.contains("refused") && before.contains("p-1"), "{before}");
         for _ in 0..30 {
-            let _ = bench.text("handle_callback", &merged(&json!({"payload": "<b>=1&<b>=2"})));
+            bench.text("handle_callback", &merged(&json!({"payload": "<b>=1&<b>=2"}))).unwrap_err();
+        }
+        assert_eq!(list(&bench.json("admin_page", &merged(&json!({})))), before);
+        let counted: Value = serde_json::from_str(&bench.world.lock().unwrap().state["strangers"]).unwrap();
+        assert!(counted["count"].as_i64().unwrap() >= 30, "{counted}");
+        for _ in 0..30 {
+            bench.json("handle_callback", &query("29.00"));
         }
         let kept: Value = serde_json::from_str(&bench.world.lock().unwrap().state["notices"]).unwrap();
         assert_eq!(kept.as_array().unwrap().len(), 20);
