@@ -11,7 +11,11 @@ mod outside;
 mod steps;
 mod universe;
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use rand::RngExt as _;
 use rustbill::core::{
@@ -114,18 +118,17 @@ async fn play_from(first: u64, count: u64) -> Tally {
             );
         }
         if count == u64::MAX {
-            let minutes = begun.elapsed().as_secs_f64() / 60.0;
-            println!(
-                "seed {seed}: {} orders, {} steps, {} crashes so far; {:.0} orders a minute",
-                tally.orders,
-                tally.steps,
-                tally.crashes,
-                tally.orders as f64 / minutes
-            );
+            tell(seed, &tally, begun.elapsed());
         }
     }
-    println!("{} orders, {} steps, {} crashes in {:?}", tally.orders, tally.steps, tally.crashes, begun.elapsed());
+    tell(first, &tally, begun.elapsed());
     tally
+}
+
+#[expect(clippy::print_stdout, reason = "somebody who lets it run for hours wants to see how far it is")]
+fn tell(seed: u64, tally: &Tally, time: Duration) {
+    let Tally { orders, steps, crashes, .. } = tally;
+    println!("seed {seed}: {orders} orders, {steps} steps, {crashes} crashes so far, in {time:?}");
 }
 
 fn seed_from_the_environment() -> Option<u64> {

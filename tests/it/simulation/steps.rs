@@ -54,7 +54,7 @@ steps! {
     4 pay_invoice_at_gateway => |u, p| async { settlement::start(&u.app, u.admin, Target::Invoice(u.unpaid_invoice(p).await?), u.gateway, "").await };
     5 recharge => |u, p| settlement::start(&u.app, &u.customer(p).1, Target::Recharge { customer_id: None, amount: p.amount() }, u.gateway, "");
     4 adjust => |u, p| balance::adjust(&u.app, u.admin, u.customer(p).0, p.adjustment(), "A correction");
-    20 customer_pays_at_gateway => |u, p| u.customer_pays(p);
+    20 customer_pays_at_gateway => |u, p| async { u.customer_pays(p); Ok::<(), Error>(()) };
     14 true_notice => |u, p| u.true_notice(p);
     3 failure_notice => |u, p| async { notice(u, &u.account(p, false), "failed").await };
     2 forged_notice => |u, p| u.forged_notice(p);
@@ -70,12 +70,12 @@ steps! {
     2 look_for_overdue => |u, _p| invoices::mark_overdue(&u.app, u.admin);
     5 ask_gateways => |u, _p| settlement::ask_due(&u.app, u.admin);
     40 work => |u, p| u.work(p);
-    12 seconds_pass => |u, p| u.wait(TimeDelta::milliseconds(p.cents * 10));
-    5 minutes_pass => |u, p| u.wait(TimeDelta::seconds(p.cents));
-    2 hours_pass => |u, p| u.wait(TimeDelta::minutes(p.cents / 4));
-    1 days_pass => |u, p| u.wait(TimeDelta::days(1 + p.cents / 200));
-    3 trouble_comes => |u, p| u.trouble(2 + u32::try_from(p.choice % 4).unwrap());
-    2 trouble_goes => |u, _p| u.trouble(0);
+    12 seconds_pass => |u, p| async { u.pass(TimeDelta::milliseconds(p.cents * 10)); Ok::<(), Error>(()) };
+    5 minutes_pass => |u, p| async { u.pass(TimeDelta::seconds(p.cents)); Ok::<(), Error>(()) };
+    2 hours_pass => |u, p| async { u.pass(TimeDelta::minutes(p.cents / 4)); Ok::<(), Error>(()) };
+    1 days_pass => |u, p| async { u.pass(TimeDelta::days(1 + p.cents / 200)); Ok::<(), Error>(()) };
+    3 trouble_comes => |u, p| async { u.outside.books().set_trouble(2 + u32::try_from(p.choice % 4).unwrap()); Ok::<(), Error>(()) };
+    2 trouble_goes => |u, _p| async { u.outside.books().set_trouble(0); Ok::<(), Error>(()) };
 }
 
 impl Pick {
@@ -166,12 +166,11 @@ impl Universe<'_> {
     }
 
     /// At the gateway; nothing of it is known here yet.
-    async fn customer_pays(&self, pick: Pick) -> Result<()> {
+    fn customer_pays(&self, pick: Pick) {
         let payment = self.account(pick, false);
         if let Some(account) = self.outside.books().accounts.get_mut(&payment) {
             account.is_paid = true;
         }
-        Ok(())
     }
 
     /// Once or several times.
@@ -240,16 +239,6 @@ impl Universe<'_> {
                 break;
             }
         }
-        Ok(())
-    }
-
-    async fn wait(&self, time: TimeDelta) -> Result<()> {
-        self.pass(time);
-        Ok(())
-    }
-
-    async fn trouble(&self, one_in: u32) -> Result<()> {
-        self.outside.books().set_trouble(one_in);
         Ok(())
     }
 }
