@@ -88,6 +88,22 @@ pub fn email(field: &str, text: &str) -> Result<String> {
     }
 }
 
+/// The one of `known` that was probably meant by `name`, where one is like it by at least `likeness_min`, from 0 to 1.
+/// Names that begin alike count as near: people leave out the end of a name rather than its beginning. `plain` takes from
+/// both what does not count, such as upper case.
+#[must_use]
+pub fn nearest<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    likeness_min: f64,
+    plain: impl Fn(&str) -> String,
+) -> Option<&'a str> {
+    let name = plain(name);
+    let alike = known.into_iter().map(|known| (strsim::jaro_winkler(&plain(known), &name), known));
+    let best = alike.max_by(|(left, _), (right, _)| left.total_cmp(right));
+    best.filter(|(likeness, _)| *likeness >= likeness_min).map(|(_, known)| known)
+}
+
 /// What a search compares: the parts, in lower case. Both databases then find the same rows, also beyond ASCII.
 #[must_use]
 pub fn search_text(parts: &[&str]) -> String {
@@ -232,6 +248,14 @@ mod tests {
         for bad in ["", "ann", "@example.com", "ann@", "ann@host", "a b@example.com", "ann@example..com", "a@b@c.d"] {
             assert!(email("email", bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_nearest_name_is_like_the_other_or_none() {
+        let near = |name, least| nearest(name, ["account_name", "bank_name", "url"], least, str::to_lowercase);
+        assert_eq!(near("acount", 0.8), Some("account_name"));
+        assert_eq!(near("URL", 1.0), Some("url"));
+        assert_eq!((near("xyz", 0.8), nearest("x", [], 0.0, str::to_owned)), (None, None));
     }
 
     #[test]

@@ -149,6 +149,14 @@ pub async fn require_function(app: &App, actor: &Actor, id: Id, function: &str) 
     if callable.contains(&function) {
         return Ok(());
     }
+    if let Some(known) = found.functions.iter().find(|known| known.name == function) {
+        let noun = if known.parameters == 1 { "parameter" } else { "parameters" };
+        let message =
+            format!("`{function}` of the script of `{}` takes {} {noun}", interface.display_name, known.parameters);
+        return Err(
+            Error::invalid(NO_FUNCTION, message).hint("only functions that take two can be called from outside")
+        );
+    }
     let alike = callable.iter().map(|name| (strsim::jaro_winkler(name, function), name));
     let best = alike.max_by(|left, right| left.0.total_cmp(&right.0)).filter(|(score, _)| *score >= ALIKE_MIN);
     Err(no_function(&interface.display_name, function).hint(match best {

@@ -14,7 +14,7 @@ mod provider;
 mod sample;
 mod sandbox;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use ipnet::IpNet;
 use serde::Serialize;
@@ -25,7 +25,7 @@ use super::{
     Kind,
     authoring::Script,
     config,
-    engine::{CallError, InspectError},
+    engine::{CallError, InspectError, Issue},
     trace::Step,
 };
 use crate::core::{
@@ -75,6 +75,9 @@ pub struct Conformance {
     pub kind: Kind,
     /// Every check in order.
     pub checks: Vec<Check>,
+    /// Why the script does not compile, with the places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub issues: Vec<Issue>,
     /// What the script asked of the host.
     pub steps: Vec<Step>,
 }
@@ -87,6 +90,9 @@ impl Conformance {
     }
 }
 
+/// Who is told of each check as it ends.
+pub type Heard = Arc<dyn Fn(&Check) + Send + Sync>;
+
 /// What a script may use while it is tried.
 #[derive(Clone, Debug, Default)]
 pub struct Sandbox {
@@ -96,15 +102,29 @@ pub struct Sandbox {
     pub network: Option<Vec<IpNet>>,
 }
 
+/// As [`conform_telling`], telling nobody before the end.
+///
+/// # Errors
+/// As [`conform_telling`].
+pub async fn conform(actor: &Actor, executable: PathBuf, script: &Script, sandbox: Sandbox) -> Result<Conformance> {
+    conform_telling(actor, executable, script, sandbox, Arc::new(|_| {})).await
+}
+
 /// Tries a script, with no database and no configuration. `executable` is this program, of which the script's processes
-/// are started. For administrators.
+/// are started. Each check is told as it ends, since a script that hangs takes its time. For administrators.
 ///
 /// # Errors
 /// PermissionDenied; `plugin.unavailable` when no process can be started. A script that does not conform is no error but
 /// the answer.
-pub async fn conform(actor: &Actor, executable: PathBuf, script: &Script, sandbox: Sandbox) -> Result<Conformance> {
+pub async fn conform_telling(
+    actor: &Actor,
+    executable: PathBuf,
+    script: &Script,
+    sandbox: Sandbox,
+    heard: Heard,
+) -> Result<Conformance> {
     actor.require(Permission::Admin)?;
-    let mut bench = Bench::new(executable, script, sandbox.network).await?;
+    let mut bench = Bench::new(executable, script, sandbox.network, heard).await?;
     let inspected = match bench.engine.inspect(script.kind, &script.name, &script.source).await {
         Ok(inspected) => inspected,
         Err(InspectError::Engine(cause @ (CallError::Busy(_) | CallError::Unavailable(_)))) => {
@@ -112,6 +132,9 @@ pub async fn conform(actor: &Actor, executable: PathBuf, script: &Script, sandbo
         }
         Err(cause) => {
             bench.failed("compiles", &cause.to_string());
+            if let InspectError::Issues(issues) = cause {
+                bench.issues = issues;
+            }
             return Ok(bench.end().await);
         }
     };
