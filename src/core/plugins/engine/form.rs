@@ -58,14 +58,13 @@ fn collect(schema: &Json, before: &str, is_sound: bool, found: &mut Vec<Problem>
     for (key, property) in schema.get("properties").and_then(Json::as_object).into_iter().flatten() {
         let name = format!("{before}{key}");
         let problem = odd_type(&name, property).or_else(|| odd_rest(&name, property, is_sound, before.is_empty()));
-        match problem {
-            Some((message, advice)) => found.push(Problem { name, message, advice }),
-            None => {
-                collect(property, &format!("{name}."), is_sound, found);
-                if let Some(items) = property.get("items") {
-                    collect(items, &format!("{name}[]."), is_sound, found);
-                }
-            }
+        if let Some((message, advice)) = problem {
+            found.push(Problem { name, message, advice });
+            continue;
+        }
+        collect(property, &format!("{name}."), is_sound, found);
+        if let Some(items) = property.get("items") {
+            collect(items, &format!("{name}[]."), is_sound, found);
         }
     }
 }
