@@ -5,13 +5,16 @@ use clap::{Args, Subcommand};
 use super::{
     Context,
     arguments::pairs,
-    show::{self, Show as _, page},
+    show::{self, Show as _},
 };
 use crate::core::{
     error::{Error, Result},
     id::Id,
     notifications::{self, NewMessage, Outcome},
 };
+
+/// What a channel hears that names no events.
+const ALL_EVENTS: &str = "all but verification_code";
 
 /// Look at notification channels and try them out
 #[derive(Debug, Subcommand)]
@@ -59,7 +62,14 @@ impl NotifyCommand {
         match self {
             Self::List => {
                 let channels = notifications::channels(context.app().await?, &context.actor).await?;
-                page!(context, show::whole(channels); id, name, supported_events, is_healthy)
+                let columns = ["id", "name", "supported_events", "is_healthy"];
+                show::print_page(context, &show::whole(channels), &columns, |channel| {
+                    let events = match channel.supported_events.as_slice() {
+                        [] => ALL_EVENTS.to_owned(),
+                        _ => channel.supported_events.show(),
+                    };
+                    vec![channel.id.show(), channel.name.show(), events, channel.is_healthy.show()]
+                })
             }
             Self::Send(send) => send.run(context).await,
         }

@@ -1,16 +1,22 @@
 //! `rustbill plugin`: scripts, and the interfaces that give them a configuration.
 
 mod author;
+mod begin;
 mod call;
 mod script;
 mod settings;
 mod supply;
+mod views;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use serde_json::Value;
 
-use self::{author::AuthorCommand, script::ScriptCommand, settings::SettingsArguments, supply::SupplyCommand};
+use self::{
+    author::AuthorCommand,
+    script::ScriptCommand,
+    settings::SettingsArguments,
+    supply::SupplyCommand,
+    views::{DefinitionView, HealthView, InterfaceView},
+};
 use super::{
     Context,
     arguments::optional_word,
@@ -21,7 +27,6 @@ use crate::core::{
     error::{Error, Result},
     id::Id,
     plugins::{self, Definition, Health, Interface, InterfaceUpdate, Kind, NewInterface, ScanReport, Step},
-    time::Timestamp,
 };
 
 /// Look for plugins, and make and manage their interfaces
@@ -147,87 +152,6 @@ pub(super) struct Update {
     settings: SettingsArguments,
 }
 
-/// A definition without its script.
-#[derive(Serialize)]
-struct DefinitionView {
-    id: Id,
-    plugin_type: String,
-    plugin_id: String,
-    version: String,
-    file_name: String,
-    problem: String,
-    has_admin_page: bool,
-    config_schema: Value,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-}
-
-impl From<Definition> for DefinitionView {
-    fn from(definition: Definition) -> Self {
-        Self {
-            id: definition.id,
-            plugin_type: definition.plugin_type,
-            plugin_id: definition.plugin_id,
-            version: definition.version,
-            file_name: definition.file_name,
-            problem: definition.problem,
-            has_admin_page: definition.has_admin_page,
-            config_schema: definition.config_schema.0,
-            created_at: definition.created_at,
-            updated_at: definition.updated_at,
-        }
-    }
-}
-
-/// An interface as it may be printed: without its script, with masked secrets.
-#[derive(Serialize)]
-struct InterfaceView {
-    id: Id,
-    display_name: String,
-    plugin_type: String,
-    plugin_id: String,
-    plugin_version: String,
-    plugin_def_id: Option<Id>,
-    enabled: bool,
-    is_healthy: bool,
-    health_error: Option<String>,
-    last_check_at: Option<Timestamp>,
-    config: Value,
-    script_edited: bool,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-}
-
-impl From<Interface> for InterfaceView {
-    fn from(interface: Interface) -> Self {
-        Self {
-            config: interface.masked_config(),
-            id: interface.id,
-            display_name: interface.display_name,
-            plugin_type: interface.plugin_type,
-            plugin_id: interface.plugin_id,
-            plugin_version: interface.plugin_version,
-            plugin_def_id: interface.plugin_def_id,
-            enabled: interface.enabled,
-            is_healthy: interface.is_healthy,
-            health_error: interface.health_error,
-            last_check_at: interface.last_check_at,
-            script_edited: interface.script_edited,
-            created_at: interface.created_at,
-            updated_at: interface.updated_at,
-        }
-    }
-}
-
-/// What a check said.
-#[derive(Serialize)]
-struct HealthView {
-    id: Id,
-    is_healthy: bool,
-    error: Option<String>,
-    checked_at: Timestamp,
-}
-
 impl PluginCommand {
     pub(super) async fn run(self, context: &Context) -> Result<()> {
         match self {
@@ -311,7 +235,13 @@ async fn finish(context: &Context, app: &App, interface: Interface, enable: bool
         return print(context, interface);
     }
     match plugins::toggle(app, &context.actor, interface.id, true).await {
-        Ok(enabled) => print(context, enabled),
+        Ok(enabled) => {
+            if let (false, Some(_)) = (enabled.is_healthy, enabled.last_check_at) {
+                let why = enabled.health_error.clone().unwrap_or_default();
+                context.printer.note(&format!("warning: the interface is enabled and not well: {why}"));
+            }
+            print(context, enabled)
+        }
         Err(error) => {
             // It was written all the same, and who tries again needs to know which one it is, or makes another one.
             let id = interface.id;

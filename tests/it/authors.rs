@@ -2,6 +2,7 @@
 //! along does what the page asks of a script, and mistakes are explained.
 
 mod guide;
+mod slips;
 
 use std::{fs, path::Path};
 

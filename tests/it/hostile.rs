@@ -94,7 +94,7 @@ async fn what_grows_ends_at_the_memory() {
         let error = stopped(&bench, body).await;
         let CallError::Memory { bytes, place } = &error else { panic!("{body}: {error:?}") };
         assert_eq!((*bytes, place.line), (4 << 20, 7), "{body}");
-        assert!(error.to_string().contains("4194304 bytes of memory"), "{error}");
+        assert!(error.to_string().contains("4 MiB of memory"), "{error}");
     }
 }
 

@@ -2,55 +2,37 @@
 //! needs a database or a configuration.
 
 use std::{
-    fs::OpenOptions,
-    io::{ErrorKind, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
+    sync::Arc,
 };
 
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
-use serde::Serialize;
-use serde_json::Value;
+use tokio::sync::mpsc;
 
 use super::{
-    super::{Context, Format, arguments::file, show},
+    super::{Context, Format, arguments::file},
+    begin::New,
     steps,
 };
 use crate::core::{
     app,
     error::{Error, Result},
     id::Id,
-    plugins::{self, Examination, Kind, Outcome, Sandbox, Scaffold, Script, engine::Issue},
-    settings::{Loaded, Settings},
+    plugins::{self, Check, Conformance, Examination, Heard, Kind, Outcome, Sandbox, Script, engine::Issue},
 };
+
+/// Widths of the first two columns of `plugin test`, and how many of its rows wait to be printed.
+const CHECK_WIDTH: usize = 40;
+const RESULT_WIDTH: usize = 7;
+const CHECKS_WAITING: usize = 1_000;
 
 /// What an author does with a file.
 #[derive(Debug, Subcommand)]
 pub(in crate::cmd) enum AuthorCommand {
     New(New),
-    Check(Check),
+    Check(CheckFile),
     Test(Test),
-}
-
-/// Write a script to begin with
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The file is called after its type and ID, as the server expects it; a file that exists stays as it is. The one \
-upstream provider is `rustbill`. Without --dir it is written where the server looks for scripts: into \
-`plugins.plugins_dir` of the configuration, and without a configuration into this directory.
-
-Examples:
-  rustbill plugin new notifier chat
-  rustbill plugin new gateway my-bank --dir drafts")]
-pub(in crate::cmd) struct New {
-    /// The type: gateway, notifier, provider or upstream
-    #[arg(value_name = "TYPE")]
-    kind: String,
-    /// Its name: letters, digits, `-`, `_` and `.`
-    id: String,
-    /// The directory [default: `plugins.plugins_dir` of the configuration, or this one where there is none]
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
 }
 
 /// Say what is in a script, and what is wrong with it
@@ -62,7 +44,7 @@ the exit code is 2. `plugin test` also calls its functions.
 Examples:
   rustbill plugin check gateway-my-bank.rn
   rustbill plugin check --type notifier - < draft.rn")]
-pub(in crate::cmd) struct Check {
+pub(in crate::cmd) struct CheckFile {
     #[command(flatten)]
     input: Input,
 }
@@ -152,94 +134,7 @@ impl Input {
     }
 }
 
-/// What was written.
-#[derive(Serialize)]
-struct Written {
-    file: String,
-    plugin_type: Kind,
-    plugin_id: String,
-}
-
-/// Where the server looks for scripts, if there is a configuration that could say so.
-fn scripts_directory(context: &Context) -> Result<Option<PathBuf>> {
-    let Loaded { settings, files, .. } = Settings::load(&context.lookup)?;
-    Ok((!files.is_empty()).then_some(settings.plugins.plugins_dir))
-}
-
-fn is_same(left: &Path, right: &Path) -> bool {
-    match (left.canonicalize(), right.canonicalize()) {
-        (Ok(left), Ok(right)) => left == right,
-        _ => false,
-    }
-}
-
-impl New {
-    fn run(self, context: &Context) -> Result<()> {
-        let kind = plugins::parse_type(&self.kind)?;
-        let Scaffold { file_name, source, .. } = plugins::scaffold(kind, &self.id)?;
-        // With a directory of one's own a broken configuration is no obstacle.
-        let scripts = match &self.dir {
-            Some(_) => scripts_directory(context).unwrap_or_default(),
-            None => scripts_directory(context)?,
-        };
-        let dir = match (&self.dir, &scripts) {
-            (Some(dir), _) => dir.clone(),
-            (None, Some(scripts)) => {
-                let refused = |cause| {
-                    Error::invalid("plugin.file", format!("can't make the directory `{}`", scripts.display()))
-                        .hint("it is `plugins.plugins_dir` of the configuration; --dir names another one")
-                        .caused_by(cause)
-                };
-                std::fs::create_dir_all(scripts).map_err(refused)?;
-                scripts.clone()
-            }
-            (None, None) => PathBuf::from("."),
-        };
-        let is_found = scripts.is_some_and(|scripts| is_same(&scripts, &dir));
-        let path = dir.join(file_name);
-        let shown = path.display().to_string();
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        // A script is no secret, and the server may run as somebody else.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
-        let written = options.open(&path).and_then(|mut file| file.write_all(source.as_bytes()));
-        written.map_err(|cause| match cause.kind() {
-            ErrorKind::AlreadyExists => {
-                Error::already_exists("plugin.file", format!("`{shown}` exists, and stays as it is"))
-                    .hint("choose another ID or another --dir")
-            }
-            ErrorKind::NotFound => Error::invalid("plugin.file", format!("there is no directory `{}`", dir.display()))
-                .hint("make it first"),
-            _ => Error::invalid("plugin.file", format!("can't write `{shown}`")).caused_by(cause),
-        })?;
-        if context.printer.format() != Format::Table {
-            let written = Written { file: shown, plugin_type: kind, plugin_id: self.id };
-            let fields = vec![
-                ("file", written.file.clone()),
-                ("plugin_type", kind.to_string()),
-                ("plugin_id", written.plugin_id.clone()),
-            ];
-            return show::item(context, fields, &written);
-        }
-        let word = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let copy = if is_found {
-            String::new()
-        } else {
-            format!("cp {shown} DIRECTORY                 # the `plugins.plugins_dir` of the server\n  ")
-        };
-        context.printer.line(&format!(
-            "wrote {shown}\n\n\
-             Next:\n  \
-             rustbill plugin check {shown}        # what is in it, and what is wrong\n  \
-             rustbill plugin test {shown}         # calls every function in a sandbox\n  \
-             {copy}rustbill plugin scan                 # makes it known\n  \
-             rustbill plugin create --plugin {word} --name 'A name' --config-file settings.json --enable"
-        ))
-    }
-}
-
-impl Check {
+impl CheckFile {
     async fn run(self, context: &Context) -> Result<()> {
         let script = self.input.read()?;
         let found = plugins::examine(&context.actor, app::program()?, &script).await?;
@@ -326,28 +221,57 @@ fn in_full(name: &str, issue: &Issue) -> String {
     text
 }
 
+/// A row of a table that grows while its reader looks on, so that its columns can't wait for the longest value.
+fn row(check: &str, result: &str, detail: &str) -> String {
+    format!("{check:<CHECK_WIDTH$}  {result:<RESULT_WIDTH$}  {detail}").trim_end().to_owned()
+}
+
 impl Test {
+    /// Tries the script. A table shows each check as it ends: a function that hangs takes its 15 s.
+    async fn watched(&self, context: &Context, script: &Script, sandbox: Sandbox) -> Result<Conformance> {
+        let (tell, mut told) = mpsc::channel::<(String, Outcome, String)>(CHECKS_WAITING);
+        let heard: Heard = Arc::new(move |check: &Check| {
+            // The rows are all in the answer; one that finds no room is only shown by those who print the whole.
+            let _ = tell.try_send((check.check.clone(), check.outcome, check.detail.clone()));
+        });
+        let is_table = context.printer.format() == Format::Table;
+        let run = plugins::conform_telling(&context.actor, app::program()?, script, sandbox, heard);
+        let show = async {
+            if is_table {
+                context.printer.line(&row("CHECK", "RESULT", "DETAIL"))?;
+            }
+            while let Some((check, outcome, detail)) = told.recv().await {
+                if is_table {
+                    context.printer.line(&row(&check, outcome.word(), &detail))?;
+                }
+            }
+            Ok::<(), Error>(())
+        };
+        let (found, shown) = tokio::join!(run, show);
+        shown?;
+        found
+    }
+
     async fn run(self, context: &Context) -> Result<()> {
         let script = self.input.read()?;
         let config = match &self.config_file {
             None => None,
-            Some(path) => Some(serde_json::from_str::<Value>(&file("--config-file", path)?).map_err(|cause| {
-                let (line, column) = (cause.line(), cause.column());
-                Error::invalid("plugin.config", format!("`{path}` is no JSON: line {line}, column {column}"))
-            })?),
+            Some(path) => Some(super::settings::read(path)?.1),
         };
-        let network = (self.allow_network || !self.allow_private.is_empty()).then_some(self.allow_private);
-        let spinner = context.printer.spinner("calling every function");
-        let found = plugins::conform(&context.actor, app::program()?, &script, Sandbox { config, network }).await;
-        drop(spinner);
-        let found = found?;
+        let network = (self.allow_network || !self.allow_private.is_empty()).then(|| self.allow_private.clone());
+        let found = self.watched(context, &script, Sandbox { config, network }).await?;
         if self.trace {
             steps(context, &found.steps);
         }
-        let row =
-            |check: &plugins::Check| vec![check.check.clone(), check.outcome.word().to_owned(), check.detail.clone()];
-        let rows = found.checks.iter().map(row).collect();
-        context.printer.list(&["check", "result", "detail"], rows, &found)?;
+        let is_table = context.printer.format() == Format::Table;
+        if !is_table {
+            let row = |check: &Check| vec![check.check.clone(), check.outcome.word().to_owned(), check.detail.clone()];
+            let rows = found.checks.iter().map(row).collect();
+            context.printer.list(&["check", "result", "detail"], rows, &found)?;
+        }
+        for issue in found.issues.iter().filter(|_| is_table) {
+            context.printer.line(&in_full(&script.name, issue))?;
+        }
         let [ok, failed, skipped] =
             [Outcome::Ok, Outcome::Failed, Outcome::Skipped].map(|outcome| found.count(outcome));
         context.printer.note(&format!("{ok} ok, {failed} failed, {skipped} skipped"));

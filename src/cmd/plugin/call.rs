@@ -7,14 +7,19 @@ use super::{
     script::text_or_item,
     steps,
 };
-use crate::core::{error::Result, id::Id, plugins};
+use crate::core::{
+    error::{Error, Result},
+    id::Id,
+    plugins,
+};
 
 /// Call a function of an interface's script
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints what the function returned, as JSON. The arguments stand beside the settings of the interface and win over \
-them. A function that may take money, make a server or send a message asks first, and needs --yes where there is no \
-terminal; `admin_…` and those that only tell something do not. The operation log keeps the name of the function.
+Prints what the function returned: a text as it is, all else as JSON. The arguments stand beside the settings of the \
+interface and win over them. A function that may take money, make a server or send a message asks first, and needs \
+--yes where there is no terminal; `admin_…` and those that only tell something do not. The operation log keeps the \
+name of the function.
 
 Examples:
   rustbill plugin call 0190a5b0-7c1e-7000-8000-000000000001 query_price --args '{\"cpu_cores\": \"2\"}'
@@ -49,7 +54,12 @@ impl Call {
         if self.trace {
             steps(context, &asked);
         }
-        let result = result?;
-        text_or_item(context, &result.to_string(), vec![("result", result.to_string())], &result)
+        // What the script itself says no to is no fault of this program.
+        let result = result.map_err(|error| match error.code() {
+            plugins::REFUSED => Error::invalid(plugins::REFUSED, error.to_string()),
+            _ => error,
+        })?;
+        let shown = result.as_str().map_or_else(|| result.to_string(), str::to_owned);
+        text_or_item(context, &shown, vec![("result", shown.clone())], &result)
     }
 }

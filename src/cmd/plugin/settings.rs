@@ -34,7 +34,7 @@ impl SettingsArguments {
     pub(super) fn config(&self, current: Option<Value>) -> Result<Option<String>> {
         let whole = match (&self.config_json, &self.config_file) {
             (Some(json), _) => Some(json.clone()),
-            (None, Some(path)) => Some(file("--config-file", path)?),
+            (None, Some(path)) => Some(read(path)?.0),
             (None, None) => None,
         };
         if self.set.is_empty() {
@@ -54,6 +54,29 @@ impl SettingsArguments {
         object.extend(set.into_iter().map(|(key, value)| (key, Value::String(value))));
         Ok(Some(Value::Object(object).to_string()))
     }
+}
+
+/// A file with settings: its text, and what is in it. An empty file holds none.
+///
+/// # Errors
+/// `cli.file` for a file that can't be read; `plugin.config` with the file's name for what is no JSON object.
+pub(super) fn read(path: &str) -> Result<(String, Value)> {
+    let text = file("--config-file", path)?;
+    let named = if path == "-" { "what came on stdin".to_owned() } else { format!("`{path}`") };
+    let value = match text.trim() {
+        "" => Value::Object(Map::new()),
+        some => serde_json::from_str(some).map_err(|_| {
+            // Asked for again with the white space before it, for the right line.
+            let cause = serde_json::from_str::<Value>(&text).err();
+            let (line, column) = cause.map_or((1, 1), |cause| (cause.line(), cause.column()));
+            Error::invalid("plugin.config", format!("{named} is no JSON: line {line}, column {column}"))
+        })?,
+    };
+    if value.is_object() {
+        return Ok((text, value));
+    }
+    Err(Error::invalid("plugin.config", format!("{named} holds no JSON object"))
+        .hint("expected something like `{\"key\": \"value\"}`"))
 }
 
 #[cfg(test)]

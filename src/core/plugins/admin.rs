@@ -148,6 +148,14 @@ pub async fn require_function(app: &App, actor: &Actor, id: Id, function: &str) 
     if callable.contains(&function) {
         return Ok(());
     }
+    if let Some(known) = found.functions.iter().find(|known| known.name == function) {
+        let noun = if known.parameters == 1 { "parameter" } else { "parameters" };
+        let message =
+            format!("`{function}` of the script of `{}` takes {} {noun}", interface.display_name, known.parameters);
+        return Err(
+            Error::invalid(NO_FUNCTION, message).hint("only functions that take two can be called from outside")
+        );
+    }
     let nearest = text::nearest(function, callable, ALIKE_MIN, str::to_owned);
     Err(no_function(&interface.display_name, function).hint(match nearest {
         Some(name) => format!("did you mean `{name}`?"),

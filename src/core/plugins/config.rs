@@ -12,6 +12,7 @@ use jsonschema::{
 };
 use serde_json::{Map, Value};
 
+pub(super) use self::known::closed;
 pub(super) use self::secrecy::{keep_secrecy, lift_secrecy};
 use crate::core::error::{Error, Result};
 
@@ -67,7 +68,7 @@ fn read_types(schema: &Value, config: &mut Map<String, Value>) {
     }
 }
 
-fn type_of(property: &Value) -> &str {
+pub(super) fn type_of(property: &Value) -> &str {
     property.get("type").and_then(Value::as_str).unwrap_or("string")
 }
 
@@ -198,7 +199,7 @@ pub(super) fn complete(schema: &Value, stored: &Value, config: Value) -> Result<
 }
 
 /// Reads a text as the type that the form wants; what can't be read is left for the check to refuse.
-fn typed(kind: &str, value: Value) -> Value {
+pub(super) fn typed(kind: &str, value: Value) -> Value {
     let Value::String(text) = &value else { return value };
     match kind {
         "integer" => text.trim().parse::<i64>().map_or(value, Value::from),
@@ -215,7 +216,7 @@ fn wants_text(kind: &TypeKind) -> bool {
 }
 
 /// The form as strict JSON Schema: bounds that are texts become numbers, an empty `enum` goes.
-fn plain_schema(schema: &Value) -> Value {
+pub(super) fn plain_schema(schema: &Value) -> Value {
     const BOUNDS: [&str; 6] = ["minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"];
     match schema {
         Value::Object(fields) => {

@@ -40,6 +40,12 @@ pub(super) struct Files {
     pub(super) left_out: Option<Broken>,
 }
 
+/// Whether a script of this name comes with the program.
+#[must_use]
+pub fn is_shipped(name: &str) -> bool {
+    Shipped::get(name).is_some()
+}
+
 /// Reads all scripts. Blocks.
 pub(super) fn collect(directory: &Path) -> Result<Files> {
     let mut scripts: BTreeMap<String, Result<String, String>> = Shipped::iter()

@@ -156,7 +156,7 @@ fn refused(interface: &Interface, words: &str) -> Error {
 }
 
 fn failed(interface: &Interface, function: &str, cause: &CallError) -> Error {
-    let words = text::shown(&cause.to_string(), WORDS_MAX);
+    let words = text::shown(&cause.in_function(function, &interface.script_source), WORDS_MAX);
     let name = &interface.display_name;
     match cause {
         CallError::Busy(_) => Error::unavailable(

@@ -40,6 +40,11 @@ fn file_of(block: &Block) -> Option<&str> {
     Kind::from_file_name(name).map(|_| name)
 }
 
+/// The script of the page with this name.
+pub(super) fn script_of_the_guide(name: &str) -> String {
+    blocks(PAGE).into_iter().find(|block| file_of(block) == Some(name)).unwrap().text
+}
+
 /// Every script of the page compiles and conforms; a part of one compiles inside a notifier.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_script_of_the_guide_works() {
@@ -88,6 +93,9 @@ fn every_command_of_the_guide_works() {
     fs::create_dir(&home).unwrap();
     fs::create_dir(&work).unwrap();
     run(&bin, &home, &work, "rustbill init --yes");
+    // What comes with the program is not replaced by accident.
+    run(&bin, &home, &work, "! rustbill plugin new upstream rustbill 2> no && grep -q 'comes with the program' no");
+    run(&bin, &home, &work, "mkdir x && rustbill plugin new upstream rustbill --dir x");
     for block in blocks(section) {
         // The scripts of the page are where the commands are typed.
         if let Some(name) = file_of(&block) {

@@ -20,7 +20,7 @@ pub(super) fn unknown(schema: &Value, stored: &Value, config: &Map<String, Value
 }
 
 /// The properties of a form that takes nothing else, so that this is the place where others are refused.
-pub(super) fn closed(schema: &Value) -> Option<&Map<String, Value>> {
+pub(in crate::core::plugins) fn closed(schema: &Value) -> Option<&Map<String, Value>> {
     let properties = schema.get("properties").and_then(Value::as_object).filter(|known| !known.is_empty())?;
     let is_open = match schema.get("additionalProperties") {
         None | Some(Value::Bool(false)) => schema.get("patternProperties").is_some(),

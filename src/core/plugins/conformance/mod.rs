@@ -14,14 +14,20 @@ mod provider;
 mod sample;
 mod sandbox;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::Value;
 
 use self::bench::Bench;
-use super::{Kind, authoring::Script, config, engine::InspectError, trace::Step};
+use super::{
+    Kind,
+    authoring::Script,
+    config,
+    engine::{InspectError, Issue},
+    trace::Step,
+};
 use crate::core::{
     actor::{Actor, Permission},
     error::{Error, Result},
@@ -69,6 +75,9 @@ pub struct Conformance {
     pub kind: Kind,
     /// Every check in order.
     pub checks: Vec<Check>,
+    /// Why the script does not compile, with the places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub issues: Vec<Issue>,
     /// What the script asked of the host.
     pub steps: Vec<Step>,
 }
@@ -81,6 +90,9 @@ impl Conformance {
     }
 }
 
+/// Who is told of each check as it ends.
+pub type Heard = Arc<dyn Fn(&Check) + Send + Sync>;
+
 /// What a script may use while it is tried.
 #[derive(Clone, Debug, Default)]
 pub struct Sandbox {
@@ -90,15 +102,29 @@ pub struct Sandbox {
     pub network: Option<Vec<IpNet>>,
 }
 
+/// As [`conform_telling`], telling nobody before the end.
+///
+/// # Errors
+/// As [`conform_telling`].
+pub async fn conform(actor: &Actor, executable: PathBuf, script: &Script, sandbox: Sandbox) -> Result<Conformance> {
+    conform_telling(actor, executable, script, sandbox, Arc::new(|_| {})).await
+}
+
 /// Tries a script, with no database and no configuration. `executable` is this program, of which the script's processes
-/// are started. For administrators.
+/// are started. Each check is told as it ends, since a script that hangs takes its time. For administrators.
 ///
 /// # Errors
 /// PermissionDenied; `plugin.unavailable` when no process can be started. A script that does not conform is no error but
 /// the answer.
-pub async fn conform(actor: &Actor, executable: PathBuf, script: &Script, sandbox: Sandbox) -> Result<Conformance> {
+pub async fn conform_telling(
+    actor: &Actor,
+    executable: PathBuf,
+    script: &Script,
+    sandbox: Sandbox,
+    heard: Heard,
+) -> Result<Conformance> {
     actor.require(Permission::Admin)?;
-    let mut bench = Bench::new(executable, script, sandbox.network).await?;
+    let mut bench = Bench::new(executable, script, sandbox.network, heard).await?;
     let inspected = match bench.engine.inspect(script.kind, &script.name, &script.source).await {
         Ok(inspected) => inspected,
         Err(InspectError::Engine(cause)) if cause.is_ours() => {
@@ -106,6 +132,9 @@ pub async fn conform(actor: &Actor, executable: PathBuf, script: &Script, sandbo
         }
         Err(cause) => {
             bench.failed("compiles", &cause.to_string());
+            if let InspectError::Issues(issues) = cause {
+                bench.issues = issues;
+            }
             return Ok(bench.end().await);
         }
     };

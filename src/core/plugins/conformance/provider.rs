@@ -6,13 +6,33 @@ use super::{
     bench::{Answer, Bench},
     sample,
 };
-use crate::core::plugins::Kind;
+use crate::core::{plugins::Kind, text};
 
 const FIELD_TYPES: [&str; 10] =
     ["slider", "integer", "number", "text", "string", "select", "radio", "region", "os_options", "boolean"];
 const STATUSES: [&str; 7] = ["running", "stopped", "terminated", "pending", "creating", "suspended", "error"];
 const STYLES: [&str; 3] = ["Primary", "Default", "Danger"];
 const SECTION_KINDS: [&str; 2] = ["properties", "iframe"];
+
+const TEMPLATE_KEYS: [&str; 2] = ["fields", "groups"];
+const GROUP_KEYS: [&str; 3] = ["key", "label", "fields"];
+const FIELD_KEYS: [&str; 13] = [
+    "key",
+    "label",
+    "field_type",
+    "required",
+    "options",
+    "min",
+    "max",
+    "step",
+    "default_value",
+    "unit",
+    "description",
+    "icon",
+    "display_order",
+];
+/// How alike two keys must be, from 0 to 1, for the one to be meant by the other.
+const ALIKE_MIN: f64 = 0.85;
 
 /// A judgement of an answer.
 type Judged = Result<String, String>;
@@ -131,11 +151,27 @@ fn one_of(value: &Value, key: &str, words: &[&str]) -> Result<(), String> {
     }
 }
 
+/// A key that nobody reads is most likely a slip, where it is like one that is read and is not there.
+fn known_keys(value: &Value, known: &[&str]) -> Result<(), String> {
+    for key in value.as_object().into_iter().flatten().map(|(key, _)| key).filter(|key| !known.contains(&key.as_str()))
+    {
+        let missing = known.iter().copied().filter(|known| value.get(known).is_none());
+        if let Some(meant) = text::nearest(key, missing, ALIKE_MIN, str::to_lowercase) {
+            return Err(format!("nobody reads the key `{key}`; did you mean `{meant}`?"));
+        }
+    }
+    Ok(())
+}
+
 fn form(value: &Value) -> Judged {
     let groups = value.get("groups").and_then(Value::as_array);
     let fields = value.get("fields").and_then(Value::as_array);
     if groups.is_none() && fields.is_none() {
         return Err("it must be an object with the lists `fields` and `groups`".to_owned());
+    }
+    known_keys(value, &TEMPLATE_KEYS)?;
+    for group in groups.into_iter().flatten() {
+        known_keys(group, &GROUP_KEYS)?;
     }
     let mut all: Vec<&Value> = fields.into_iter().flatten().collect();
     for group in groups.into_iter().flatten() {
@@ -146,6 +182,7 @@ fn form(value: &Value) -> Judged {
         if !is_text(field, "key") || !is_text(field, "label") {
             return Err(format!("the field `{field}` needs `key` and `label`"));
         }
+        known_keys(field, &FIELD_KEYS)?;
         one_of(field, "field_type", &FIELD_TYPES)?;
         let key = field["key"].as_str().unwrap_or_default();
         if keys.contains(&key) {

@@ -1,13 +1,21 @@
 //! What an author can do about an error that Rune words for people who know Rune.
 
 use super::error::Issue;
+use super::habits;
 use super::lexer::{TokenKind, lex};
 use super::prepass::place;
 use super::signatures;
+use crate::core::text;
 
 /// How Rune names a host function that there is none of.
 const MISSING_HOST: &str = "Missing item {root}::::rustbill_host::";
 const MISSING: &str = "Missing item ";
+/// How Rune names what stands at the top of a script.
+const ROOT: &str = "{root}::";
+/// The module of host functions.
+const MODULE: &str = "rustbill_host";
+/// How alike two names must be, from 0 to 1, for the one to be meant by the other.
+const ALIKE_MIN: f64 = 0.85;
 const NO_VARIABLE: &str = "No local variable `";
 
 /// The issue in words for authors, with advice where it is known what helps.
@@ -26,41 +34,121 @@ pub(super) fn explained(issue: Issue, source: &str) -> Issue {
         return Issue::at(at, format!("there is no host function `{name}`")).advised(advice);
     }
     if let Some(name) = issue.message.strip_prefix(MISSING) {
-        return missing(at, name, &rest);
+        return missing(at, name.strip_prefix(ROOT).unwrap_or(name), &rest, source);
     }
     if let Some(name) = issue.message.strip_prefix(NO_VARIABLE) {
-        return no_variable(at, name.trim_end_matches('`'));
+        return no_variable(at, name.trim_end_matches('`'), &rest, source);
     }
-    let known = syntax(&issue.message, line, &rest).or_else(|| foreign(&issue.message, left.trim_end(), &rest));
-    match known.map(str::to_owned).or_else(|| unclosed(&issue.message, source)) {
+    if let Some(quote) = odd_quote(at, source) {
+        return quote;
+    }
+    let known = syntax(&issue.message, line, &rest)
+        .or_else(|| foreign(&issue.message, left.trim_end(), &rest))
+        .or_else(|| habits::of_writing(&issue.message, line, left.trim_end(), &rest));
+    let known = known.map(str::to_owned).or_else(|| unclosed(&issue.message, source));
+    match known.or_else(|| habits::of_message(&issue.message).map(str::to_owned)) {
         Some(advice) => issue.advised(advice),
         None => issue,
     }
 }
 
-fn missing(at: (u32, u32), name: &str, rest: &str) -> Issue {
+/// A text that goes on over the end of its line and ends where another one was meant to begin, so that from there on
+/// texts and code have changed places. Rune complains far below the quote that is missing.
+fn odd_quote(at: (u32, u32), source: &str) -> Option<Issue> {
+    let tokens = lex(source);
+    let long = tokens.iter().position(|token| {
+        let text = token.text(source);
+        token.kind == TokenKind::Literal && text.starts_with('"') && text.contains('\n')
+    })?;
+    let rest = tokens.get(long..)?;
+    let is_swapped = rest.windows(2).any(|pair| match pair {
+        [text, next] if text.kind == TokenKind::Literal => match next.kind {
+            TokenKind::Word => !["as", "in", "is", "else"].contains(&next.text(source)),
+            TokenKind::Literal | TokenKind::Number => true,
+            _ => false,
+        },
+        _ => false,
+    });
+    let text = rest.first()?;
+    let is_open = text.end == source.len() && !text.text(source).get(1..)?.ends_with('"');
+    let begin = place(source, text.start);
+    if begin > at || !(is_swapped || is_open) {
+        return None;
+    }
+    let (end, _) = place(source, text.end.saturating_sub(1));
+    let message = format!("the text that begins here has no end on its line; it goes on to line {end}");
+    Some(Issue::at(begin, message).advised("close it with `\"`"))
+}
+
+fn missing(at: (u32, u32), name: &str, rest: &str, source: &str) -> Issue {
     let word = first_word(rest);
     if name.starts_with("::std::io::") || rest.starts_with(&format!("{word}!")) {
         let issue = Issue::at(at, format!("there is no macro `{word}!`"));
         return issue.advised("write `rustbill_host::log_info(text)`, and look for the line in the server's log");
     }
-    let advice = match signatures::find(name) {
-        Some(signature) => format!("host functions need their module: `rustbill_host::{}`", signature.shown()),
-        None => "define it in this file, or look for a misspelling".to_owned(),
+    let (first, last) = (name.split("::").next().unwrap_or(name), name.rsplit("::").next().unwrap_or(name));
+    let module = || text::nearest(first, [MODULE], ALIKE_MIN, str::to_owned).filter(|_| first != last);
+    let own = || text::nearest(name, functions(source), ALIKE_MIN, str::to_owned);
+    let advice = if let Some(advice) = habits::of_name(first) {
+        advice.to_owned()
+    } else if let Some(signature) = signatures::find(name) {
+        format!("host functions need their module: `{MODULE}::{}`", signature.shown())
+    } else if let Some(module) = module() {
+        format!("did you mean `{module}::{last}`?")
+    } else if let Some(own) = own() {
+        format!("did you mean `{own}`?")
+    } else {
+        "define it in this file, or look for a misspelling".to_owned()
     };
     Issue::at(at, format!("there is no function `{name}`")).advised(advice)
 }
 
-fn no_variable(at: (u32, u32), name: &str) -> Issue {
-    let advice = match name {
-        "null" | "nil" | "undefined" | "NULL" | "none" => "write `None`".to_owned(),
-        "True" | "False" => format!("write `{}`", name.to_ascii_lowercase()),
-        "elif" | "elsif" => "write `else if`".to_owned(),
-        _ => format!(
+fn no_variable(at: (u32, u32), name: &str, rest: &str, source: &str) -> Issue {
+    let issue = Issue::at(at, format!("there is no variable `{name}`"));
+    if name == MODULE {
+        let issue = Issue::at(at, format!("`{MODULE}` is a module, and no value"));
+        let called = first_word(rest.get(name.len() + 1..).unwrap_or_default());
+        return issue.advised(match signatures::nearest(called) {
+            Some(signature) => format!("write `{MODULE}::{}`", signature.shown()),
+            None => format!("write `{MODULE}::`, then the function"),
+        });
+    }
+    let own = || text::nearest(name, variables(source), ALIKE_MIN, str::to_owned);
+    let advice = if let Some(advice) = habits::of_name(name) {
+        advice.to_owned()
+    } else if let Some(own) = own() {
+        format!("did you mean `{own}`?")
+    } else {
+        format!(
             "declare it before with `let {name} = …;`, or read a field with `rustbill_host::json_get(merged, \"{name}\")`"
-        ),
+        )
     };
-    Issue::at(at, format!("there is no variable `{name}`")).advised(advice)
+    issue.advised(advice)
+}
+
+/// The names behind `fn`.
+fn functions(source: &str) -> Vec<&str> {
+    named(source, &["fn"])
+}
+
+/// The names behind `let` and `for`, and those of parameters.
+pub(super) fn variables(source: &str) -> Vec<&str> {
+    let tokens = lex(source);
+    let mut found = named(source, &["let", "mut", "for"]);
+    for (index, _) in tokens.iter().enumerate().filter(|(_, token)| token.is_word(source, "fn")) {
+        let parameters = tokens.iter().skip(index + 3).take_while(|token| token.kind != TokenKind::Close(b')'));
+        found.extend(parameters.filter(|token| token.kind == TokenKind::Word).map(|token| token.text(source)));
+    }
+    found
+}
+
+fn named<'a>(source: &'a str, words: &[&str]) -> Vec<&'a str> {
+    let tokens = lex(source);
+    let names = tokens.windows(2).filter_map(|pair| match pair {
+        [word, name] if name.kind == TokenKind::Word && words.contains(&word.text(source)) => Some(name.text(source)),
+        _ => None,
+    });
+    names.collect()
 }
 
 fn first_word(text: &str) -> &str {
@@ -205,51 +293,4 @@ fn unclosed(message: &str, source: &str) -> Option<String> {
     let (line, column) = place(source, start);
     let shown = if text == "`" { "the backtick".to_owned() } else { format!("the `{text}`") };
     Some(format!("{shown} at {line}:{column} is never closed"))
-}
-
-/// Advice about an error of a running script, from Rune's words and the code that it quotes.
-pub(super) fn of_failure(text: &str, code: &str) -> Option<&'static str> {
-    const METHODS: [(&str, &str); 8] = [
-        (".length", "write `.len()`"),
-        (".toString", "write `` `${value}` ``"),
-        (".substring", "write `text[from:to]`"),
-        (".includes", "write `.contains(…)`"),
-        (".indexOf", "write `.find(…)`, which gives `None` or `Some(place)`"),
-        (".toUpperCase", "write `.to_uppercase()`"),
-        (".toLowerCase", "write `.to_lowercase()`"),
-        (".append", "write `.push(…)`"),
-    ];
-    if text.contains("::std::future::Future`") {
-        return Some("an async function of your own was called without `.await`: write `name(…).await`");
-    }
-    let is_field = text.contains("no such method")
-        || text.contains("Missing instance function")
-        || text.contains("not available on");
-    if is_field && let Some((_, advice)) = METHODS.iter().find(|(method, _)| code.contains(method)) {
-        return Some(advice);
-    }
-    if text.contains("not available on `::std::string::String`") || text.contains("`::std::string::String[") {
-        return Some("the first parameter is JSON text: read it with `rustbill_host::json_get(merged, \"name\")`");
-    }
-    if text.contains("Expected type `::std::string::String`") {
-        return Some("a text is needed: write `` `${value}` ``");
-    }
-    if text.contains("`DISPLAY_FMT` for `::std::option::Option`") {
-        return Some("an Option is no text: take its value with `unwrap_or(\"\")`");
-    }
-    if text.contains("Missing protocol function `DISPLAY_FMT`") {
-        return Some("write objects and lists as text with `rustbill_host::json_stringify(value)`");
-    }
-    if text.contains("`Option::unwrap()` on a `None`") {
-        return Some("look with `is_some()` first, or write `unwrap_or(…)`");
-    }
-    if text.contains("`SUB` on `::std::tuple::Tuple`") {
-        return Some("a value that begins with `-` behind a block is subtracted from it: write `return -1;`");
-    }
-    if text.contains("Unsupported binary operation") && text.contains("::String`") {
-        return Some(
-            "make a number of a text with `text.parse::<i64>().unwrap_or(0)`, a text of a number with `` `${number}` ``",
-        );
-    }
-    None
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::lexer::lex;
+use super::prepass::place;
+
 /// A fault in a script's source. Line and column count from 1; `0:0` means the file as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issue {
@@ -108,7 +111,7 @@ pub enum CallError {
     #[error("the plugin does not compile: {}", join(.0))]
     Compile(Vec<Issue>),
     /// The script stopped with an error of its own or of a host function.
-    #[error("the plugin failed at {line}:{column}: {message}")]
+    #[error("the plugin failed{}: {message}", Place { line: *.line, column: *.column })]
     Script {
         /// What failed.
         message: String,
@@ -128,7 +131,7 @@ pub enum CallError {
     Busy(String),
     /// The script needed more memory than [`Limits::memory_bytes`](super::Limits).
     #[error(
-        "the plugin stopped{place}: it needs more than the {bytes} bytes of memory that a call may use; keep less in variables"
+        "the plugin stopped{place}: it needs more than the {} of memory that a call may use; look for a function that calls itself without end, and keep less in variables", size(*.bytes)
     )]
     Memory {
         /// The limit.
@@ -214,6 +217,42 @@ impl InspectError {
     }
 }
 
+/// Whole MiB as such, as the documentation has them.
+fn size(bytes: usize) -> String {
+    if bytes > 0 && bytes.is_multiple_of(1 << 20) { format!("{} MiB", bytes >> 20) } else { format!("{bytes} bytes") }
+}
+
+impl CallError {
+    /// The error with the place of the function that was called, where the error has no place of its own.
+    #[must_use]
+    pub fn in_function(&self, function: &str, source: &str) -> String {
+        let is_placed = match self {
+            Self::Script { line, .. } => *line > 0,
+            Self::Memory { place, .. } | Self::Instructions { place, .. } | Self::HostCalls { place, .. } => {
+                place.line > 0
+            }
+            Self::Timeout(_) | Self::BadReturn(_) | Self::Crashed(_) => false,
+            Self::NotFound(_) | Self::Compile(_) | Self::Busy(_) | Self::Unavailable(_) => true,
+        };
+        match line_of(function, source).filter(|_| !is_placed) {
+            Some(line) => format!("{self}; `{function}` begins on line {line}"),
+            None => self.to_string(),
+        }
+    }
+}
+
+/// The line on which a function of a script begins.
+#[must_use]
+pub fn line_of(function: &str, source: &str) -> Option<u32> {
+    let tokens = lex(source);
+    tokens.windows(2).find_map(|pair| match pair {
+        [word, name] if word.is_word(source, "fn") && name.is_word(source, function) => {
+            Some(place(source, name.start).0)
+        }
+        _ => None,
+    })
+}
+
 fn join(issues: &[Issue]) -> String {
     let lines: Vec<String> = issues.iter().map(Issue::to_string).collect();
     lines.join("; ")
@@ -252,7 +291,8 @@ impl Returned {
         }
     }
 
-    /// The value as JSON: a string that holds JSON is parsed, any other string stays a JSON string.
+    /// The value as JSON: a string that holds JSON is parsed, any other string stays a JSON string. So does one that holds
+    /// a number: it may be an amount, which must not go through a float.
     ///
     /// # Errors
     /// As [`into_text`](Self::into_text).
@@ -260,7 +300,11 @@ impl Returned {
         match self {
             Self::Plain(Value::String(_)) | Self::Ok(Value::String(_)) | Self::Err(_) => {
                 let text = self.into_text()?;
-                Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
+                match serde_json::from_str(&text) {
+                    Ok(Value::Number(_)) => Ok(Value::String(text.trim().to_owned())),
+                    Err(_) => Ok(Value::String(text)),
+                    Ok(value) => Ok(value),
+                }
             }
             Self::Plain(value) | Self::Ok(value) => Ok(value),
         }
@@ -324,7 +368,9 @@ mod tests {
     #[test]
     fn json_in_strings() {
         assert_eq!(Returned::Plain(json!("[1]")).into_json(), Ok(json!([1])));
-        assert_eq!(Returned::Plain(json!("plain")).into_json(), Ok(json!("plain")));
+        for text in ["plain", "3.00", "-1e9"] {
+            assert_eq!(Returned::Plain(json!(text)).into_json(), Ok(json!(text)));
+        }
         assert_eq!(Returned::Ok(json!({"a": "[1]"})).into_json(), Ok(json!({"a": "[1]"})));
         assert_eq!(Returned::Plain(json!(true)).into_text(), Ok("true".into()));
     }

@@ -15,9 +15,11 @@ const VERSION_NONE: &str = "0.0.0";
 pub(super) fn examine(machine: &mut Machine, kind: Kind, name: &str, source: &str) -> Examined {
     let result = machine.inspect(kind, name, source);
     let prepared = prepare(source);
-    let mut warnings = lint::warnings(source);
+    let parsed = contract::functions(&prepared);
+    // Where the syntax is wrong, texts and code may have changed places, and every warning may be one too many.
+    let mut warnings = if parsed.is_ok() { lint::warnings(source) } else { Vec::new() };
     let mut functions = Vec::new();
-    for function in contract::functions(&prepared).unwrap_or_default() {
+    for function in parsed.unwrap_or_default() {
         let (line, column) = prepared.position(function.name_at);
         if function.name == "version" && result.as_ref().is_ok_and(|known| known.version == VERSION_NONE) {
             let issue =

@@ -1,7 +1,9 @@
 //! What can be told from a script's tokens alone: calls of host functions that can only fail, and writing that compiles
 //! and hardly ever means what it says.
 
-use super::error::Issue;
+use super::advice;
+use super::contract::Function;
+use super::error::{Issue, line_of};
 use super::lexer::{Token, TokenKind, lex};
 use super::misuse;
 use super::prepass::place;
@@ -24,6 +26,40 @@ pub(super) fn host_calls(source: &str) -> Vec<Issue> {
         let Some(signature) = is_call.then(|| signatures::find(name.text(source))).flatten() else { continue };
         let Some(arguments) = arguments(tokens.get(index + 4..).unwrap_or_default()) else { continue };
         issues.extend(check(source, name, signature, &arguments));
+    }
+    issues
+}
+
+/// Calls of the script's own functions with the wrong number of arguments. Rune finds them only when the call is reached.
+/// A name that may stand for something else in some place is left alone.
+pub(super) fn own_calls(source: &str, functions: &[Function]) -> Vec<Issue> {
+    let tokens = lex(source);
+    let variables = advice::variables(source);
+    let is_other = |name: &str| {
+        let count = |before: fn(&Token, &str) -> bool| {
+            let pairs = tokens.windows(2);
+            pairs.filter(|pair| matches!(pair, [a, b] if before(a, source) && b.is_word(source, name))).count()
+        };
+        let is_function = |token: &Token, source: &str| token.is_word(source, "fn");
+        variables.contains(&name) || count(is_function) != 1 || count(|token, _| token.is(b'|')) > 0
+    };
+    let mut issues = Vec::new();
+    for (index, window) in tokens.windows(3).enumerate() {
+        let [before, name, open] = window else { continue };
+        let is_call = name.kind == TokenKind::Word
+            && open.kind == TokenKind::Open(b'(')
+            && !(before.is(b'.') || before.kind == TokenKind::DoubleColon || before.is_word(source, "fn"));
+        let text = name.text(source);
+        let Some(known) = functions.iter().find(|known| is_call && known.name == text) else { continue };
+        let Some(arguments) = arguments(tokens.get(index + 3..).unwrap_or_default()) else { continue };
+        let (given, wanted) = (arguments.len(), known.parameters);
+        if given != wanted && !is_other(text) {
+            let noun = if wanted == 1 { "argument" } else { "arguments" };
+            let message = format!("`{text}` is given {given} of {wanted} {noun}");
+            let line = line_of(text, source).unwrap_or_default();
+            let advice = format!("`{text}` is declared on line {line}");
+            issues.push(Issue::at(place(source, name.start), message).advised(advice));
+        }
     }
     issues
 }

@@ -14,12 +14,14 @@ use rune::alloc::limit;
 use rune::runtime::{RuntimeContext, Vm, VmError, budget};
 use rune::{Context, Unit};
 
-use super::advice;
 use super::compile;
 use super::contract::{self, Function};
 use super::error::{CallError, Issue, Place, Returned};
+use super::form;
+use super::habits;
 use super::kind::Kind;
 use super::limits::Limits;
+use super::lint;
 use super::natives::{self, Bridge, Outside, Shared};
 use super::prepass::Prepared;
 use super::schema;
@@ -118,10 +120,16 @@ impl Machine {
         let program = compile::compile(&self.context, &self.limits, kind, name, source)?;
         let has = |name: &str| program.functions.iter().any(|function| function.name == name);
         let version = if has("version") { self.version(&program) } else { VERSION_NONE.to_owned() };
+        let calls = lint::own_calls(source, &program.functions);
+        if !calls.is_empty() {
+            return Err(calls.into_iter().map(|issue| issue.quoting(source)).collect());
+        }
         Ok(Inspected {
             has_admin_page: has("admin_page"),
             version,
-            config_schema: self.config_schema(&program).map_err(|issue| vec![issue.quoting(source)])?,
+            config_schema: self
+                .config_schema(&program)
+                .map_err(|issues| issues.into_iter().map(|issue| issue.quoting(source)).collect::<Vec<_>>())?,
             functions: program.functions.iter().map(|f| f.name.clone()).collect(),
         })
     }
@@ -137,15 +145,15 @@ impl Machine {
         version.map_or_else(|| VERSION_NONE.to_owned(), |version| version.to_string())
     }
 
-    fn config_schema(&self, program: &Program) -> Result<serde_json::Value, Issue> {
+    fn config_schema(&self, program: &Program) -> Result<serde_json::Value, Vec<Issue>> {
         const NAME: &str = "config_schema";
         let function = program.functions.iter().find(|function| function.name == NAME);
         let span = function.map_or(0..0, |function| function.span.clone());
         let start = program.prepared.position(span.start);
-        let fault = |message: String| Issue::at(start, message);
+        let fault = |message: String| vec![Issue::at(start, message)];
         let returned = self.run(program, NAME, "{}", None).map_err(|error| match error {
             CallError::Script { message, line, column, .. } => {
-                Issue::at((line, column), format!("`{NAME}` failed: {message}"))
+                vec![Issue::at((line, column), format!("`{NAME}` failed: {message}"))]
             }
             other => fault(format!("`{NAME}` failed: {other}")),
         })?;
@@ -158,8 +166,20 @@ impl Machine {
         let value = returned.into_json().map_err(|message| fault(format!("`{NAME}` returned an error: {message}")))?;
         // The function's own objects tell the order best, then JSON that it returned as text, then helpers.
         let text = &program.prepared.text;
-        let own = text.get(span).unwrap_or_default();
-        schema::complete(value, &format!("{own}\n{json_text}\n{text}")).map_err(fault)
+        let own = text.get(span.clone()).unwrap_or_default();
+        let schema = schema::complete(value, &format!("{own}\n{json_text}\n{text}")).map_err(|(message, advice)| {
+            let issue = Issue::at(start, message);
+            vec![issue.advised(advice)]
+        })?;
+        let problems = form::problems(&schema);
+        if problems.is_empty() {
+            return Ok(schema);
+        }
+        let placed = problems.into_iter().map(|form::Problem { name, message, advice }| {
+            let at = form::place_of(&name, text, span.clone());
+            Issue::at(at.map_or(start, |at| program.prepared.position(at)), message).advised(advice)
+        });
+        Err(placed.collect())
     }
 
     /// Runs one function under the limits. Dropping the virtual machine is part of it, as it frees counted memory.
@@ -229,15 +249,8 @@ impl Machine {
         let call = stopped.and_then(|_| snippet.strip_prefix(HOST_CALL));
         let host_function = call.and_then(|call| call.split('(').next()).unwrap_or_default().trim().to_owned();
         let text = stopped.unwrap_or(&text);
-        let mut message = match text.strip_prefix("Missing instance function `") {
-            // Rune names the function by a hash only; the quoted source names it for the author.
-            Some(rest) => match rest.split_once("` for ") {
-                Some((_, of)) => format!("there is no such method on {of}"),
-                None => "there is no such method".to_owned(),
-            },
-            None => text.to_owned(),
-        };
-        let help = advice::of_failure(&error.to_string(), &snippet);
+        let mut message = habits::worded(text, &snippet);
+        let help = habits::of_failure(&error.to_string(), &snippet);
         if !snippet.is_empty() && host_function.is_empty() {
             message = format!("{message}, in `{snippet}`");
         }

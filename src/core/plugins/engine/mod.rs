@@ -23,6 +23,8 @@ mod confine;
 mod contract;
 mod error;
 mod examine;
+mod form;
+mod habits;
 mod host;
 mod json_path;
 mod kind;
@@ -50,7 +52,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use error::{CallError, ERROR_PREFIX, InspectError, Issue, Place, Returned};
+pub use error::{CallError, ERROR_PREFIX, InspectError, Issue, Place, Returned, line_of};
 pub use host::{Host, HostFunction, HostFuture, Scope};
 pub use kind::{ACTION_PREFIX, Kind, OPTIONAL_FUNCTIONS};
 pub use limits::{

@@ -213,7 +213,9 @@ fn json(module: &mut Module, bridge: &Shared) -> Result<(), ContextError> {
         .function("json_parse", move |json: &str| -> VmResult<Value> {
             match lock(&b).json.parsed(json) {
                 Some(value) => VmResult::Ok(vm_try!(values::from_json(value))),
-                None => VmResult::panic("`json_parse` was given text that is not JSON"),
+                None => {
+                    VmResult::panic(format!("`json_parse` was given text that is not JSON{}", pure::json_fault(json)))
+                }
             }
         })
         .build()?;

@@ -57,6 +57,15 @@ impl JsonCache {
     }
 }
 
+/// Where JSON ceases to be some, as the end of a sentence.
+pub(super) fn json_fault(json: &str) -> String {
+    match serde_json::from_str::<serde::de::IgnoredAny>(json) {
+        Ok(_) => String::new(),
+        Err(_) if json.trim().is_empty() => ": it is empty".to_owned(),
+        Err(cause) => format!(": line {}, column {}", cause.line(), cause.column()),
+    }
+}
+
 pub(super) fn md5_hex(text: &str) -> String {
     hex::encode(Md5::digest(text.as_bytes()))
 }

@@ -13,15 +13,19 @@ const ORDER_KEY: &str = "x-order";
 /// Checks that a returned schema has the documented minimum and numbers its properties.
 ///
 /// `source` is where the author wrote the fields: the JSON text itself or the script's function.
-pub(super) fn complete(mut schema: Json, source: &str) -> Result<Json, String> {
+///
+/// # Errors
+/// What is wrong, and what would be right.
+pub(super) fn complete(mut schema: Json, source: &str) -> Result<Json, (&'static str, &'static str)> {
+    const WHOLE: &str = "return `#{ type: \"object\", properties: #{ … } }`";
     let Json::Object(fields) = &schema else {
-        return Err("`config_schema` must return an object or its JSON text".to_owned());
+        return Err(("`config_schema` must return an object or its JSON text", WHOLE));
     };
     if fields.get("type").and_then(Json::as_str) != Some("object") {
-        return Err("`config_schema` must return a schema with `type: \"object\"`".to_owned());
+        return Err(("`config_schema` must return a schema with `type: \"object\"`", WHOLE));
     }
     if !fields.get("properties").is_some_and(Json::is_object) {
-        return Err("`config_schema` must return a schema with `properties`, which may be empty: `#{}`".to_owned());
+        return Err(("`config_schema` must return a schema with `properties`, which may be empty: `#{}`", WHOLE));
     }
     number(&mut schema, &mut written_objects(source));
     Ok(schema)

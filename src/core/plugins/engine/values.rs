@@ -97,6 +97,11 @@ fn convert(value: &Value, depth: usize, room: &mut Room) -> Result<Json, String>
         Result::<Value, Value>::HASH => {
             Err("it holds `Ok(..)` or `Err(..)` inside another value; only the returned value itself may be one".into())
         }
+        _ if ["ParseIntError", "ParseFloatError"].iter().any(|name| value.type_info().to_string().contains(name)) => {
+            Err("a text was read as a number and is none; write `.parse::<i64>().unwrap_or(0)`, or look with `is_ok()`, in \
+                 place of `?`"
+                .to_owned())
+        }
         Bytes::HASH => Err("it holds bytes; return text, for example base64".to_owned()),
         _ => Err(format!(
             "it holds a `{}`, which has no JSON form; return strings, numbers, booleans, arrays or objects",
