@@ -1,10 +1,7 @@
 //! For authors of scripts: a file to begin with, what there is to say about one, and a trial in a sandbox. None of these
 //! needs a database or a configuration.
 
-use std::{
-    path::Path,
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
