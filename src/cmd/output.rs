@@ -6,12 +6,12 @@ use std::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, ContentArrangement, Table};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::core::error::{Error, Result};
@@ -20,6 +20,11 @@ use crate::core::error::{Error, Result};
 const STEP_WIDTH: usize = 65;
 /// How fast a spinner turns.
 const SPINNER_TICK: Duration = Duration::from_millis(80);
+
+/// How long something may take before it shows how far it got.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A bar: what is done, how much of it, and how long the rest may take.
+const BAR: &str = "{msg} {wide_bar} {percent}% {eta}";
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -163,6 +168,14 @@ impl Printer {
         Spinner(bar)
     }
 
+    /// Shows on stderr how far something got that takes longer than a second, where somebody watches; else it shows
+    /// nothing.
+    #[must_use]
+    pub fn progress(&self, text: &str) -> Progress {
+        let bar = ProgressBar::hidden().with_message(printable(text));
+        Progress { bar, begun: Instant::now(), is_watched: io::stderr().is_terminal() }
+    }
+
     /// A remark on stderr: a warning, progress, what failed.
     pub fn note(&self, text: &str) {
         // Without stderr there is nobody left to tell.
@@ -233,6 +246,34 @@ pub struct Spinner(ProgressBar);
 impl Drop for Spinner {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// What [`Printer::progress`] gives: drop it before the next line is printed.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    begun: Instant,
+    is_watched: bool,
+}
+
+impl Progress {
+    /// This much of all is done.
+    pub fn at(&self, done: u64, total: u64) {
+        if self.bar.is_hidden() && self.is_watched && self.begun.elapsed() >= PATIENCE {
+            if let Ok(style) = ProgressStyle::with_template(BAR) {
+                self.bar.set_style(style);
+            }
+            self.bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+        }
+        self.bar.set_length(total.max(done));
+        self.bar.set_position(done);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -30,6 +30,9 @@ impl Id {
         Self(Uuid::now_v7())
     }
 
+    /// The one before all others; nothing has it.
+    pub const NIL: Self = Self(Uuid::nil());
+
     /// Reads the identifier in `field`, in its usual hyphenated form.
     ///
     /// # Errors

@@ -35,6 +35,7 @@ mod invoice_moves;
 mod invoices;
 mod kvm;
 mod layers;
+mod ledger;
 mod migrations;
 mod notifications;
 mod order_moves;

@@ -13,6 +13,7 @@ use crate::core::{
     database::Tx,
     error::{Error, Result},
     id::Id,
+    ledger::{self, Account, Kind, Posting, Subject},
     money::Money,
     page::{Page, PageRequest},
     text::{self, NAME_MAX},
@@ -28,14 +29,20 @@ pub struct Movement {
     pub transaction_type: TransactionType,
     /// How much; negative takes from the balance.
     pub amount: Money,
+    /// What it is in the ledger.
+    pub kind: Kind,
+    /// The account on the other side: where the money comes from, or goes when the amount is negative.
+    pub against: Account,
+    /// What it tells of in the ledger; these rows must be there. [`apply`] adds its own row.
+    pub about: Subject,
     /// What it belongs to.
     pub reference_id: String,
     /// What a person reads.
     pub description: String,
 }
 
-/// Moves a customer's balance inside a transaction. The customer's row is locked, so that movements of one customer
-/// come one after the other.
+/// Moves a customer's balance inside a transaction, with the row that the customer sees and the transaction in the
+/// ledger. The customer's row is locked, so that movements of one customer come one after the other.
 ///
 /// # Errors
 /// NotFound; `balance.insufficient` when a payment would leave less than the credit allows.
@@ -64,6 +71,9 @@ pub async fn apply(tx: &mut Tx, at: Timestamp, movement: Movement) -> Result<Tra
     };
     store::set_balance(tx, at, row.customer_id, row.balance_before, row.balance_after).await?;
     store::insert(tx, &row).await?;
+    let about = Subject { balance_transaction_id: Some(row.id), ..movement.about };
+    let posting = Posting::transfer(row.customer_id, movement.kind, movement.against, Account::Wallet, row.amount);
+    ledger::post(tx, at, &posting.about(about)).await?;
     Ok(row)
 }
 
@@ -94,6 +104,9 @@ pub async fn adjust(
                 customer_id,
                 transaction_type: TransactionType::Adjustment,
                 amount,
+                kind: Kind::Adjustment,
+                against: Account::Adjustments,
+                about: Subject::default(),
                 reference_id: String::new(),
                 description: description.clone(),
             };

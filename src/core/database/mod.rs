@@ -79,12 +79,28 @@ impl Database {
                 tokio::spawn(async move { pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite) }).await
             }
         };
-        match begun {
-            Ok(tx) => tx.map_err(failed),
-            Err(stopped) => {
-                Err(Error::unavailable("database.unavailable", "the server is stopping").caused_by(stopped))
+        begun_in_a_task(begun)
+    }
+
+    /// Begins a transaction that only reads, and sees everything as it was at one moment however long it takes. On SQLite
+    /// it keeps nobody from writing.
+    ///
+    /// # Errors
+    /// `database.unavailable` when no connection can be had in time.
+    #[expect(clippy::disallowed_methods, reason = "begun in a task of its own, as in `begin`")]
+    pub async fn snapshot(&self) -> Result<Tx> {
+        let begun = match &self.pools {
+            Pools::Postgres(pool) => {
+                let pool = pool.clone();
+                let text = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+                tokio::spawn(async move { pool.begin_with(text).await.map(Tx::Postgres) }).await
             }
-        }
+            Pools::Sqlite { read, .. } => {
+                let pool = read.clone();
+                tokio::spawn(async move { pool.begin_with("BEGIN DEFERRED").await.map(Tx::Sqlite) }).await
+            }
+        };
+        begun_in_a_task(begun)
     }
 
     /// Runs `work`, which begins and commits a transaction of its own, again when it lost against a concurrent one.
@@ -145,6 +161,13 @@ impl Database {
                 write.close().await;
             }
         }
+    }
+}
+
+fn begun_in_a_task(begun: Result<Result<Tx, sqlx::Error>, tokio::task::JoinError>) -> Result<Tx> {
+    match begun {
+        Ok(tx) => tx.map_err(failed),
+        Err(stopped) => Err(Error::unavailable("database.unavailable", "the server is stopping").caused_by(stopped)),
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::{NaiveDate, NaiveTime, TimeDelta};
 
 use super::{
     model::{Invoice, InvoiceItem, InvoiceStatus, number},
-    operations::{announce, record},
+    operations::{announce, post_issued, record},
     store::{self, Billed},
 };
 use crate::core::{
@@ -140,6 +140,7 @@ async fn generate_for(
         items,
     };
     store::insert(&mut tx, &invoice).await?;
+    post_issued(&mut tx, at, &invoice).await?;
     announce(&mut tx, at, &invoice).await?;
     record(&mut tx, at, actor, "invoice.generate", &invoice).await?;
     tx.commit().await?;

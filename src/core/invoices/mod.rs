@@ -16,6 +16,7 @@ pub use self::{
     overdue::mark_overdue,
 };
 pub(crate) use self::{
+    model::number,
     operations::{is_visible, issue_held, record_change},
     overdue::set_overdue,
 };

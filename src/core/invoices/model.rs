@@ -102,7 +102,7 @@ pub struct InvoiceItem {
 
 /// The number of an invoice: `INV-2026-000001`.
 #[must_use]
-pub(super) fn number(year: i32, counter: i64) -> String {
+pub(crate) fn number(year: i32, counter: i64) -> String {
     format!("INV-{year}-{counter:06}")
 }
 

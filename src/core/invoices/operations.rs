@@ -15,6 +15,7 @@ use crate::core::{
     error::{Error, Result},
     event::EventType,
     id::Id,
+    ledger::{self, Account, Kind, Posting, Subject},
     money::Money,
     outbox::{self, NewEvent},
     page::{Page, PageRequest},
@@ -208,6 +209,7 @@ pub(crate) async fn issue_held(tx: &mut Tx, at: Timestamp, actor: &Actor, invoic
         items: store::items(&mut *tx, invoice.id).await?,
         ..invoice.clone()
     };
+    post_issued(tx, at, &invoice).await?;
     // Nothing to pay is paid.
     if invoice.total_amount == invoice.paid_amount {
         store::set_paid(tx, at, &invoice).await?;
@@ -216,6 +218,18 @@ pub(crate) async fn issue_held(tx: &mut Tx, at: Timestamp, actor: &Actor, invoic
     announce(tx, at, &invoice).await?;
     record(tx, at, actor, "invoice.issue", &invoice).await?;
     Ok(invoice)
+}
+
+/// Books what is left to pay of an invoice that got its number. What was paid before, which is first instalments, was booked
+/// with their orders.
+pub(super) async fn post_issued(tx: &mut Tx, at: Timestamp, invoice: &Invoice) -> Result<()> {
+    let left = invoice.total_amount.minus(invoice.paid_amount)?;
+    if left.is_zero() {
+        return Ok(());
+    }
+    let (kind, from, to) = (Kind::InvoiceIssued, Account::Receivable, Account::Revenue);
+    let about = Subject { invoice_id: Some(invoice.id), ..Subject::default() };
+    ledger::post(tx, at, &Posting::transfer(invoice.customer_id, kind, from, to, left).about(about)).await.map(drop)
 }
 
 /// Deletes an invoice that never got a number. For administrators.

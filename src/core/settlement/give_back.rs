@@ -12,6 +12,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    posting, refund_wallet,
     report::{Report, Standing},
     terminate::end_order,
 };
@@ -19,7 +20,6 @@ use crate::core::{
     actor::{Actor, Permission},
     app::App,
     audit,
-    balance::{self, Movement, TransactionType},
     customers::{self, Customer},
     database::{Source, Tx},
     error::{Error, Result},
@@ -192,9 +192,9 @@ async fn reserve(app: &App, actor: &Actor, payment_id: Id, amount: Option<Money>
     };
     refund_store::insert(&mut tx, &refund).await?;
     if payment.purpose == Purpose::Recharge {
-        take_from_balance(&mut tx, at, &held.customer, &refund).await?;
+        refund_wallet::take(&mut tx, at, &held.customer, payment, &refund).await?;
     } else if !is_through_gateway {
-        move_balance(&mut tx, at, &refund, TransactionType::Refund, amount).await?;
+        refund_wallet::give(&mut tx, at, payment, &refund).await?;
     }
     if is_through_gateway {
         let event = NewEvent {
@@ -223,32 +223,6 @@ fn over_refund(payment: &Payment, amount: Money, left: Money, open: Money) -> Er
             payment.id
         ),
     )
-}
-
-/// A top-up is on the balance, and can be given back as far as it is still there, or credit covers it.
-async fn take_from_balance(tx: &mut Tx, at: Timestamp, customer: &Customer, refund: &Refund) -> Result<()> {
-    if customer.balance.minus(refund.amount)? < customer.credit_limit.negated() {
-        return Err(Error::invalid(
-            "balance.insufficient",
-            format!("the balance of {} does not cover {}", customer.balance, refund.amount),
-        )
-        .hint("refund less, or correct the balance first"));
-    }
-    move_balance(tx, at, refund, TransactionType::Adjustment, refund.amount.negated()).await
-}
-
-async fn move_balance(tx: &mut Tx, at: Timestamp, refund: &Refund, kind: TransactionType, amount: Money) -> Result<()> {
-    if amount.is_zero() {
-        return Ok(());
-    }
-    let movement = Movement {
-        customer_id: refund.customer_id,
-        transaction_type: kind,
-        amount,
-        reference_id: refund.payment_id.to_string(),
-        description: format!("Refund of payment {}", refund.payment_id),
-    };
-    balance::apply(tx, at, movement).await.map(drop)
 }
 
 /// The payment has given this much back; when that is all of it, its order is refunded and the server given back.
@@ -353,13 +327,15 @@ async fn end(
     let payment = match status {
         RefundStatus::Success => {
             if to_balance {
-                move_balance(&mut tx, at, &refund, TransactionType::Refund, refund.amount).await?;
+                refund_wallet::give(&mut tx, at, &held.payment, &refund).await?;
+            } else {
+                posting::refund_left(&mut tx, at, &refund, &held.payment).await?;
             }
             book(&mut tx, at, &held, refund.amount).await?
         }
         RefundStatus::Pending | RefundStatus::Failed => {
             if held.payment.purpose == Purpose::Recharge {
-                move_balance(&mut tx, at, &refund, TransactionType::Adjustment, refund.amount).await?;
+                refund_wallet::release(&mut tx, at, &held.payment, &refund).await?;
             }
             held.payment
         }

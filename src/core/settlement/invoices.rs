@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::receipt;
+use super::{posting, receipt};
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
@@ -13,6 +13,7 @@ use crate::core::{
     error::{Error, Result},
     id::Id,
     invoices::{self, Invoice, InvoiceStatus},
+    ledger::{self, Account, Kind, Posting, Subject},
     money::Money,
     payments::{self, Method, Payment},
     text::{self, NOTE_MAX},
@@ -90,7 +91,9 @@ async fn move_to(tx: &mut Tx, at: Timestamp, actor: &Actor, invoice: &Invoice, t
         InvoiceStatus::Paid => {
             let left = invoice.total_amount.minus(invoice.paid_amount)?;
             let note = format!("recorded by {}", actor.name());
-            book(tx, at, actor, invoice, &receipt::of_invoice(at, invoice, left, Method::Manual, note)).await
+            let payment = receipt::of_invoice(at, invoice, left, Method::Manual, note);
+            book(tx, at, actor, invoice, &payment).await?;
+            posting::invoice_paid(tx, at, &payment).await
         }
         InvoiceStatus::Overdue if invoice.due_date >= at.date() => Err(Error::invalid(
             "invoice.not_due",
@@ -111,11 +114,18 @@ async fn cancel(tx: &mut Tx, at: Timestamp, actor: &Actor, invoice: &Invoice) ->
         return Err(Error::invalid("invoice.paid_in_part", format!("{paid} of the invoice was paid already")));
     }
     invoices::store::advance(tx, at, invoice, InvoiceStatus::Cancelled).await?;
+    // A draft is owed by nobody yet.
+    if invoice.status != InvoiceStatus::Draft {
+        let left = invoice.total_amount.minus(invoice.paid_amount)?;
+        let (kind, from, to) = (Kind::InvoiceCancelled, Account::Revenue, Account::Receivable);
+        let about = Subject { invoice_id: Some(invoice.id), ..Subject::default() };
+        ledger::post(tx, at, &Posting::transfer(invoice.customer_id, kind, from, to, left).about(about)).await?;
+    }
     let after = Invoice { status: InvoiceStatus::Cancelled, updated_at: at, ..invoice.clone() };
     invoices::record_change(tx, at, actor, "invoice.cancel", invoice, &after).await
 }
 
-/// Writes the payment of all that is left of an invoice.
+/// Writes the payment of all that is left of an invoice; the ledger is the caller's.
 async fn book(tx: &mut Tx, at: Timestamp, actor: &Actor, invoice: &Invoice, payment: &Payment) -> Result<()> {
     payments::store::insert(tx, payment).await?;
     invoices::store::set_paid(tx, at, invoice).await?;
@@ -147,11 +157,14 @@ pub(super) async fn pay_from_balance(app: &App, actor: &Actor, id: Id) -> Result
         customer_id: invoice.customer_id,
         transaction_type: TransactionType::Payment,
         amount: left.negated(),
+        kind: Kind::InvoicePaid,
+        against: Account::Receivable,
+        about: posting::of(&payment),
         reference_id: payment.id.to_string(),
         description: format!("Invoice {}", invoice.invoice_number.as_deref().unwrap_or_default()),
     };
-    balance::apply(&mut tx, at, movement).await?;
     book(&mut tx, at, actor, &invoice, &payment).await?;
+    balance::apply(&mut tx, at, movement).await?;
     tx.commit().await?;
     Ok(payment)
 }

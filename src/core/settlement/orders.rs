@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     give_back::{is_being_refunded, refund_order},
-    receipt,
+    posting, receipt,
     refund::cancel_and_refund,
     terminate::end_order,
 };
@@ -178,6 +178,7 @@ async fn move_to(tx: &mut Tx, at: Timestamp, actor: &Actor, order: &Order, to: O
 async fn record_payment(tx: &mut Tx, at: Timestamp, actor: &Actor, order: &Order) -> Result<()> {
     let payment = receipt::of_order(at, order, Method::Manual, format!("recorded by {}", actor.name()));
     payments::store::insert(tx, &payment).await?;
+    posting::order_paid(tx, at, &payment).await?;
     orders::store::set_gateway(tx, at, order.id, None, "").await?;
     orders::store::advance(tx, at, order, OrderStatus::Paid, "").await?;
     let event = NewEvent::of_order(EventType::OrderPaid, order.id, json!({ "payment_id": payment.id }));

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     gateway::{self, Target},
-    invoices, receipt,
+    invoices, posting, receipt,
 };
 use crate::core::{
     actor::{Actor, Permission},
@@ -16,6 +16,7 @@ use crate::core::{
     error::{Error, Result},
     event::EventType,
     id::Id,
+    ledger::{Account, Kind},
     orders::{self, NewOrder, Order, OrderStatus},
     outbox::{self, NewEvent},
     payments::{self, Method, Payment},
@@ -140,11 +141,14 @@ async fn take_from_balance(
         customer_id: order.customer_id,
         transaction_type: TransactionType::Payment,
         amount: order.total_amount.negated(),
+        kind: Kind::OrderPaid,
+        against: Account::Revenue,
+        about: posting::of(&payment),
         reference_id: payment.id.to_string(),
         description: format!("Order {}: {}", order.id, order.product_name),
     };
-    balance::apply(tx, at, movement).await?;
     payments::store::insert(tx, &payment).await?;
+    balance::apply(tx, at, movement).await?;
     orders::store::set_gateway(tx, at, order.id, None, "").await?;
     orders::store::advance(tx, at, order, OrderStatus::Paid, "").await?;
     outbox::enqueue(tx, at, NewEvent::of_order(EventType::OrderPaid, order.id, json!({ "payment_id": payment.id })))

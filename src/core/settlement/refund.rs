@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::posting;
 use crate::core::{
     actor::Actor,
     audit,
@@ -11,6 +12,7 @@ use crate::core::{
     error::Result,
     event::EventType,
     id::Id,
+    ledger::{Account, Kind},
     money::Money,
     orders::{self, Order, OrderStatus},
     outbox::{self, NewEvent},
@@ -45,6 +47,9 @@ pub async fn cancel_and_refund(
                 customer_id: order.customer_id,
                 transaction_type: TransactionType::Refund,
                 amount: returned,
+                kind: Kind::Refund,
+                against: Account::Refunds,
+                about: posting::of(&payment),
                 reference_id: payment.id.to_string(),
                 description: format!("Order {} was cancelled: {}", order.id, order.product_name),
             };

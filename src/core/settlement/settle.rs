@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::posting;
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
@@ -13,6 +14,7 @@ use crate::core::{
     event::EventType,
     id::Id,
     invoices,
+    ledger::Kind,
     orders::{self, OrderStatus},
     outbox::{self, NewEvent},
     payments::{self, Payment, PaymentStatus, Purpose, store::Outcome},
@@ -88,6 +90,7 @@ pub(super) async fn settle(
         let (gateway, name) = (payment.gateway_interface_id, &payment.gateway_payment_id);
         orders::store::set_gateway(tx, at, order.id, gateway, name).await?;
         orders::store::advance(tx, at, order, OrderStatus::Paid, "").await?;
+        posting::order_paid(tx, at, &payment).await?;
         outbox::enqueue(
             tx,
             at,
@@ -96,11 +99,13 @@ pub(super) async fn settle(
         .await?;
     } else if let Some(invoice) = &invoice {
         invoices::store::set_paid(tx, at, invoice).await?;
+        posting::invoice_paid(tx, at, &payment).await?;
     } else {
         if payment.purpose != Purpose::Recharge {
             tracing::warn!(payment = %payment.id, "a payment came for something that is paid or gone; it goes to the balance");
             payments::store::redirect_to_balance(tx, at, &payment).await?;
         }
+        let payment = Payment { order_id: None, invoice_id: None, ..payment.clone() };
         credit(tx, at, &payment, payment.id).await?;
     }
     payments::store::advance(
@@ -120,6 +125,9 @@ pub(super) async fn credit(tx: &mut Tx, at: Timestamp, payment: &Payment, told: 
         customer_id: payment.customer_id,
         transaction_type: TransactionType::Recharge,
         amount: payment.amount,
+        kind: Kind::TopUp,
+        against: posting::source(payment),
+        about: posting::of(payment),
         reference_id: payment.id.to_string(),
         description: format!("Payment {told}"),
     };

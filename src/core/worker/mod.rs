@@ -1,5 +1,5 @@
 //! The worker: takes events from the outbox and acts on them, several at once, and looks for new plugins now and then,
-//! asks interfaces for their health, seals the operation log, forgets answers, sessions, tokens and codes that expired,
+//! asks interfaces for their health, seals the operation log, checks the books every night, forgets answers, sessions, tokens and codes that expired,
 //! notices invoices that were not paid in time, and asks gateways about payments of which no notice came. Above all slices;
 //! nothing imports it but the server.
 //!
@@ -10,6 +10,7 @@ mod ask;
 mod end;
 mod handle;
 mod health;
+mod nightly;
 mod overdue;
 mod pending;
 mod power;
@@ -56,6 +57,7 @@ pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
         let purger = tokio::spawn(purge::purge_now_and_then(app.clone(), shutdown.clone()));
         let overdue = tokio::spawn(overdue::look_now_and_then(app.clone(), shutdown.clone()));
         let health = tokio::spawn(health::check_now_and_then(app.clone(), shutdown.clone()));
+        let nightly = tokio::spawn(nightly::check_when_due(app.clone(), shutdown.clone()));
         let asker = tokio::spawn(ask::ask_now_and_then(app.clone(), shutdown.clone()));
         let worker = Id::generate();
         if !app.database.is_postgres()
@@ -86,6 +88,8 @@ pub fn start(app: App, shutdown: CancellationToken) -> JoinHandle<()> {
         }
         scanner.abort();
         health.abort();
+        // It reads; a run that is cut off is begun again when it is given up.
+        nightly.abort();
         // Cut off anywhere it leaves a question to the next time.
         asker.abort();
         sealer.abort();

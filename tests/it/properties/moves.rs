@@ -23,6 +23,7 @@ use rustbill::core::{
     payments::Payment,
     plugins::Interface,
     products::Product,
+    reconciliation,
     settlement::{self, InvoiceUpdate, Notice, OrderUpdate, Target},
     tickets::{self, NewReply, NewTicket, TicketStatus, TicketUpdate},
     worker,
@@ -281,9 +282,18 @@ async fn play(shop: &Shop<'_>, steps: Steps, accepted: &Accepted) -> Result<(), 
         // The worker takes an order through several states in one step.
         after.follows(&before, name == "deliver").map_err(at)?;
         after.adds_up().map_err(at)?;
+        if after != before {
+            all_is_accounted_for(shop.world).await.map_err(at)?;
+        }
         before = after;
     }
     Ok(())
+}
+
+/// The books are computed once more from the ledger.
+async fn all_is_accounted_for(world: &World) -> Result<(), String> {
+    let report = reconciliation::check(&world.app, &world.admin).await.map_err(|error| error.to_string())?;
+    if report.clean { Ok(()) } else { Err(format!("the books differ: {:?}", report.differences)) }
 }
 
 /// How often as many cases are played again for moves that were not accepted yet.

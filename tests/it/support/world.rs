@@ -16,6 +16,7 @@ use rustbill::core::{
     page::PageRequest,
     plugins::{self, Interface, NewInterface},
     products::{self, BillingCycle, NewProduct, Product, Specs},
+    reconciliation,
     secret::Secret,
     settings::Settings,
     time::Clock,
@@ -177,7 +178,7 @@ impl World {
         wait::until("no event is open", async || !rustbill::core::outbox::has_open(self.db()).await.unwrap()).await;
     }
 
-    /// Every ledger adds up, for every customer.
+    /// Every ledger adds up, for every customer, and all money is accounted for.
     pub(crate) async fn check_ledgers(&self) {
         let wrong = self
             .count(
@@ -186,6 +187,8 @@ impl World {
             )
             .await;
         assert_eq!(wrong, 0, "a balance differs from its ledger");
+        let report = reconciliation::check(&self.app, &self.admin).await.unwrap();
+        assert!(report.clean, "{report:#?}");
     }
 }
 
