@@ -3,6 +3,7 @@
 //! - `query.rs`: `source.q("… $1").bind(value).all::<Row>()`; the same text for both.
 //! - `dialect.rs`: the few texts that differ, all about locks.
 //! - `connect.rs`: pools and their settings. `migrate.rs`: the migrations and who may run them.
+//! - `listen.rs`: hearing what other servers ring.
 //! - `failure.rs`: driver errors to ours.
 //!
 //! SQLite has one writer. Its transactions take the write lock at once (`BEGIN IMMEDIATE`), so a transaction never
@@ -12,6 +13,7 @@
 mod connect;
 pub mod dialect;
 mod failure;
+mod listen;
 mod migrate;
 mod purge;
 mod query;
@@ -25,7 +27,8 @@ use self::failure::failed;
 pub use self::{
     connect::{Location, Options},
     failure::{is_foreign_key_violation, is_unique_violation},
-    migrate::{MigrationRow, MigrationStatus},
+    listen::Listener,
+    migrate::{MIGRATION_WAIT, MigrationRow, MigrationStatus},
     purge::Expired,
     query::{Bind, Query, Row, Source},
 };
@@ -116,6 +119,23 @@ impl Database {
     #[must_use]
     pub const fn is_postgres(&self) -> bool {
         matches!(self.pools, Pools::Postgres(_))
+    }
+
+    /// Connections of all pools: those that wait for work, those that work, and the most that there may be.
+    #[must_use]
+    pub fn pool_figures(&self) -> (u64, u64, u64) {
+        let figures = |idle: usize, size: u32, max: u32| {
+            let idle = u64::try_from(idle).unwrap_or(u64::MAX).min(u64::from(size));
+            (idle, u64::from(size) - idle, u64::from(max))
+        };
+        match &self.pools {
+            Pools::Postgres(pool) => figures(pool.num_idle(), pool.size(), pool.options().get_max_connections()),
+            Pools::Sqlite { read, write } => figures(
+                read.num_idle() + write.num_idle(),
+                read.size() + write.size(),
+                read.options().get_max_connections() + write.options().get_max_connections(),
+            ),
+        }
     }
 
     /// Connections of the (reading) pool: idle and in all.

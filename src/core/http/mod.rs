@@ -30,7 +30,10 @@ use reqwest::Url;
 use tokio::time::Instant;
 
 pub(crate) use self::tls::Untrusted;
-pub use self::{circuit::Turn, tls::Identity};
+pub use self::{
+    circuit::{LeftAlone, Turn},
+    tls::Identity,
+};
 
 use self::{attempt::Failure, circuit::Hosts, policy::Policy, resolver::Resolver};
 use crate::core::{
@@ -112,6 +115,12 @@ impl HttpClient {
             .build()
             .map_err(|cause| Error::internal("http.client", "can't set up the outbound client").caused_by(cause))?;
         Ok(Self { client, policy, hosts: Hosts::new(clock.clone()), clock, patience: REQUEST_TIMEOUT, is_bound: false })
+    }
+
+    /// The hosts that are left alone because they failed again and again.
+    #[must_use]
+    pub fn left_alone(&self) -> Vec<LeftAlone> {
+        self.hosts.left_alone()
     }
 
     /// The same with less time for each request than the usual 10 s.

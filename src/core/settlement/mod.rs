@@ -17,6 +17,7 @@ mod refund;
 mod report;
 mod settle;
 mod terminate;
+mod unpaid;
 
 pub(crate) use self::give_back::{continue_refund, is_being_refunded};
 pub(crate) use self::orders::begin_provisioning;
@@ -32,4 +33,5 @@ pub use self::{
     refund::cancel_and_refund,
     settle::confirm,
     terminate::terminate,
+    unpaid::{PATIENCE as PAYMENT_PATIENCE, cancel_unpaid},
 };
