@@ -35,8 +35,8 @@ async fn change(world: &World, sql: &'static str) {
 
 fn join(world: &World, clock: Clock) -> (Id, Member) {
     let mut app = world.app.clone();
-    app.clock = clock.clone();
-    let instance = Instance::new(clock.now());
+    app.clock = clock;
+    let instance = Instance::new(app.clock.now());
     (instance.id, Member::join(app, instance, false))
 }
 
