@@ -11,10 +11,12 @@ mod arguments;
 mod audit;
 mod balance;
 mod category;
+mod cluster;
 mod customer;
 mod dashboard;
 mod db;
 mod demo;
+mod event;
 mod failure;
 mod group;
 mod idempotent;
@@ -139,6 +141,10 @@ enum Command {
     Notify(notify::NotifyCommand),
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
+    #[command(subcommand)]
+    Event(event::EventCommand),
     Dashboard(dashboard::Dashboard),
     /// Run plugin scripts for the server that started this process
     #[command(hide = true)]
@@ -187,6 +193,7 @@ impl Command {
     async fn run(self, context: &Context) -> Result<()> {
         match self {
             Self::Serve(command) => command.run(context).await,
+            // Boxed: it holds a server and a story.
             Self::Demo(command) => Box::pin(command.run(context)).await,
             Self::Init(command) => command.run(context).await,
             Self::Db(command) => command.run(context).await,
@@ -205,6 +212,8 @@ impl Command {
             Self::Ticket(command) => command.run(context).await,
             Self::Notify(command) => command.run(context).await,
             Self::Audit(command) => command.run(context).await,
+            Self::Cluster(command) => command.run(context).await,
+            Self::Event(command) => command.run(context).await,
             Self::Dashboard(command) => command.run(context).await,
             // `Cli::run` took it before there was a context.
             Self::PluginWorker => Ok(()),

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use crate::core::{
     app::App,
+    cluster::Instance,
     error::{Error, Result},
     identity::{self, Bootstrapped},
     settings::{Loaded, Server, first_run},
@@ -40,9 +41,11 @@ impl Serve {
             tracing::warn!("{warning}");
         }
         settings.validate()?;
-        let app = App::open(settings, Clock::system()).await?;
+        let clock = Clock::system();
+        let instance = Instance::new(clock.now());
+        let app = App::open(settings, clock).await?;
         app.database.lock_for_serving()?;
-        app.database.migrate().await?;
+        let has_migrated = app.database.migrate().await?;
         // The port comes before the password: what is printed once must not be followed by a failure.
         let listener = bind(&app.settings.server).await?;
         let administrator = identity::bootstrap(&app, unattended).await?;
@@ -57,9 +60,9 @@ impl Serve {
         let address = listener
             .local_addr()
             .map_err(|cause| Error::internal("server.failed", "the listener has no address").caused_by(cause))?;
-        tracing::info!(%address, database = %app.database.location(), "serving");
+        tracing::info!(%address, server = %instance.id, database = %app.database.location(), "serving");
         context.printer.line(&format!("RustBill is ready at http://{address}"))?;
-        work(&app, listener, shutdown).await?;
+        work(&app, listener, instance.at(address), has_migrated, shutdown).await?;
         if app.restart.is_cancelled() {
             tracing::info!("stopped in order to be started again");
             std::process::exit(RESTART);
@@ -69,9 +72,16 @@ impl Serve {
     }
 }
 
-/// Serves and works until `shutdown` is cancelled, and closes the application.
-pub(super) async fn work(app: &App, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
-    let worker = crate::core::worker::start(app.clone(), shutdown.clone());
+/// Serves and works as `instance` until `shutdown` is cancelled, and closes the application. `has_migrated` says whether
+/// this process has just brought the schema up to date.
+pub(super) async fn work(
+    app: &App,
+    listener: TcpListener,
+    instance: Instance,
+    has_migrated: bool,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let worker = crate::core::worker::start_as(app.clone(), instance, has_migrated, shutdown.clone());
     let (restart, stop) = (app.restart.clone(), shutdown.clone());
     let watching = tokio::spawn(async move {
         restart.cancelled().await;

@@ -1,6 +1,7 @@
 //! Who acts. Every operation takes an [`Actor`] first and asks it for the permission; no adapter checks rights.
 
 use crate::core::{
+    cluster::Fence,
     error::{Error, Result},
     id::Id,
 };
@@ -12,6 +13,7 @@ pub struct Actor {
     name: String,
     source: String,
     reservation: Option<Id>,
+    fence: Option<Fence>,
 }
 
 /// What an actor is.
@@ -66,7 +68,7 @@ pub enum Scope {
 impl Actor {
     /// An actor with a name for the audit log and the address that it comes from.
     pub fn new(role: Role, name: impl Into<String>, source: impl Into<String>) -> Self {
-        Self { role, name: name.into(), source: source.into(), reservation: None }
+        Self { role, name: name.into(), source: source.into(), reservation: None, fence: None }
     }
 
     /// The person at the command line of the machine itself.
@@ -97,6 +99,19 @@ impl Actor {
     #[must_use]
     pub const fn reservation(&self) -> Option<Id> {
         self.reservation
+    }
+
+    /// The same, acting as the holder of a role: what it changes proves that the role is still this server's.
+    #[must_use]
+    pub const fn with_fence(mut self, fence: Fence) -> Self {
+        self.fence = Some(fence);
+        self
+    }
+
+    /// The role that it acts in.
+    #[must_use]
+    pub const fn fence(&self) -> Option<&Fence> {
+        self.fence.as_ref()
     }
 
     /// What it is.

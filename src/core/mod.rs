@@ -16,6 +16,8 @@ pub mod text;
 pub mod time;
 
 pub mod audit;
+pub mod cluster;
+pub mod events;
 pub mod idempotency;
 pub mod outbox;
 

@@ -86,10 +86,12 @@ fn adapters_do_not_know_each_other() {
 /// Each slice may use those before it, never those behind.
 #[test]
 fn slices_import_in_one_direction() {
-    const ORDER: [&str; 20] = [
+    const ORDER: [&str; 22] = [
+        "cluster",
         "outbox",
         "idempotency",
         "audit",
+        "events",
         "identity",
         "customers",
         "plugins",

@@ -120,6 +120,12 @@ const COMMANDS: &[(&str, &str)] = &[
     ("BalanceService/CreateRecharge", "balance recharge"),
     ("AuditService/ListOperationLogs", "audit list"),
     ("DashboardService/GetOverview", "dashboard --days"),
+    ("SystemService/GetClusterStatus", "cluster status"),
+    ("SystemService/ListEvents", "event list --status"),
+    ("SystemService/ListEvents", "event list --type"),
+    ("SystemService/ListEvents", "event list --subject"),
+    ("SystemService/GetEvent", "event show"),
+    ("SystemService/RetryEvent", "event retry"),
 ];
 
 /// RPCs that no command stands for, and why.

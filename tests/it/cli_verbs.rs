@@ -279,3 +279,33 @@ fn the_record_of_operations_is_read_and_checked() {
     assert!(found["unsealed"].as_u64().unwrap() >= 1, "{found}");
     assert!(ok(home, &["audit", "verify"]).contains("intact"));
 }
+
+#[test]
+fn events_and_servers_are_looked_at_without_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path();
+    let (product, customer) = (make_product(home, &make_stock(home)), make_customer(home));
+    let order = id(&json_of(home, &["order", "create", "--customer", &customer, "--product", &product]));
+    let listed =
+        json_of(home, &["event", "list", "--subject", &order, "--status", "pending", "--type", "order_created"]);
+    assert_eq!((&listed["total"], &listed["items"][0]["failures"]), (&json!(1), &json!(0)));
+    let event = id(&listed["items"][0]);
+    let table = ok(home, &["event", "list"]);
+    assert!(table.starts_with("CREATED_AT ") && table.contains(&event), "{table}");
+    let shown = json_of(home, &["event", "show", &event]);
+    assert_eq!(
+        (&shown["subject_id"], &shown["payload"], &shown["last_error"]),
+        (&json!(order), &json!({}), &json!(""))
+    );
+    assert_eq!(json_of(home, &["event", "retry", &event])["status"], "pending");
+    let log = json_of(home, &["audit", "list", "--action", "event.retry"]);
+    assert_eq!(log["items"][0]["target_id"], json!(event));
+    for verb in ["show", "retry"] {
+        fails(home, &["event", verb, UNKNOWN], 3);
+        fails(home, &["event", verb, "42"], 2);
+    }
+    fails(home, &["event", "list", "--status", "lost"], 2);
+    let status = json_of(home, &["cluster", "status"]);
+    assert_eq!((&status["servers"], status["roles"].as_array().unwrap().len()), (&json!([]), 3));
+    assert!(ok(home, &["cluster", "status"]).contains("event_worker"));
+}

@@ -10,6 +10,7 @@ mod products;
 mod row;
 mod sales;
 mod scene;
+mod system;
 
 use std::collections::BTreeMap;
 
@@ -82,7 +83,7 @@ const WITHOUT_ROW: &[(&str, &str, &str)] = &[
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    [identity::ROWS, people::ROWS, sales::ROWS, products::ROWS, integration::ROWS, instances::ROWS]
+    [identity::ROWS, people::ROWS, sales::ROWS, products::ROWS, integration::ROWS, instances::ROWS, system::ROWS]
         .into_iter()
         .flatten()
 }

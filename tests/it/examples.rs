@@ -97,7 +97,7 @@ async fn reflection_tells_everything_in_both_versions() {
     let world = World::on(TestDatabase::sqlite()).await;
     let server = InProcess::start(&world).await;
     let ours: BTreeSet<String> = dynamic::POOL.services().map(|service| service.full_name().to_owned()).collect();
-    assert_eq!(ours.len(), 16);
+    assert_eq!(ours.len(), 17);
     for services in [reflection::services(&server.address).await, reflection::services_alpha(&server.address).await] {
         assert!(ours.is_subset(&services), "{services:?}");
     }

@@ -14,6 +14,7 @@ mod catalogue;
 mod cli;
 mod cli_complete;
 mod cli_verbs;
+mod cluster;
 mod customers;
 mod dashboard;
 mod database;

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::core::{
     app::App,
+    cluster::Instance,
     error::{Error, Result},
     identity,
     secret::Secret,
@@ -139,7 +140,7 @@ async fn start(scratch: &Scratch, database_url: Option<&str>, clock: Clock) -> R
         return Err(Error::invalid("demo.not_empty", problem).hint("name an empty database"));
     }
     app.database.lock_for_serving()?;
-    app.database.migrate().await?;
+    let has_migrated = app.database.migrate().await?;
     let made = identity::bootstrap(&app, true).await?;
     let administrator =
         made.ok_or_else(|| Error::internal("demo.administrator", "there is an administrator already"))?;
@@ -155,6 +156,7 @@ async fn start(scratch: &Scratch, database_url: Option<&str>, clock: Clock) -> R
     let shutdown = CancellationToken::new();
     stop_on_signal(shutdown.clone())?;
     let stop = shutdown.clone();
-    let serving = tokio::spawn(async move { work(&app, listener, stop).await });
+    let instance = Instance::new(clock.now()).at(address);
+    let serving = tokio::spawn(async move { work(&app, listener, instance, has_migrated, stop).await });
     Ok((House { place, clock, shutdown, serving }, sentence))
 }

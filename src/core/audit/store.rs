@@ -8,6 +8,7 @@ use super::{
 };
 use crate::core::{
     actor::Actor,
+    cluster,
     database::{Database, Query, Tx},
     error::{Error, Result},
     id::Id,
@@ -19,16 +20,17 @@ use crate::core::{
 const SELECT: &str = "SELECT id, actor_type, actor_id, actor_name, action, target_type, target_id, detail, source, created_at, \
                       position, hash FROM operation_logs";
 
-/// Writes an entry, and marks the idempotency key that the actor acts under: every change comes through here in its own
-/// transaction.
+/// Writes an entry, marks the idempotency key that the actor acts under, and proves the role that it acts in: every change
+/// comes through here in its own transaction.
 ///
 /// # Errors
-/// When the database refuses it, or the key is another call's by now; then the change it describes must not happen
-/// either.
+/// When the database refuses it, the key is another call's by now, or the role another server's; then the change it
+/// describes must not happen either.
 pub async fn record(tx: &mut Tx, at: Timestamp, actor: &Actor, entry: Entry<'_>) -> Result<()> {
     if let Some(reservation) = actor.reservation() {
         idempotency::mark_applied(tx, reservation).await?;
     }
+    cluster::prove(tx, actor.fence()).await?;
     tx.q("INSERT INTO operation_logs (id, actor_type, actor_id, actor_name, action, target_type, target_id, detail, source, created_at) \
           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
         .bind(Id::generate())

@@ -3,6 +3,7 @@
 //! - `query.rs`: `source.q("… $1").bind(value).all::<Row>()`; the same text for both.
 //! - `dialect.rs`: the few texts that differ, all about locks.
 //! - `connect.rs`: pools and their settings. `migrate.rs`: the migrations and who may run them.
+//! - `listen.rs`: hearing what other servers ring.
 //! - `failure.rs`: driver errors to ours. `interrupt.rs`: cutting a run off, as a crash would.
 //!
 //! SQLite has one writer. Its transactions take the write lock at once (`BEGIN IMMEDIATE`), so a transaction never
@@ -13,6 +14,7 @@ mod connect;
 pub mod dialect;
 mod failure;
 pub mod interrupt;
+mod listen;
 mod migrate;
 mod purge;
 mod query;
@@ -26,7 +28,8 @@ use self::failure::failed;
 pub use self::{
     connect::{Location, Options},
     failure::{is_foreign_key_violation, is_unique_violation},
-    migrate::{MigrationRow, MigrationStatus},
+    listen::Listener,
+    migrate::{MIGRATION_WAIT, MigrationRow, MigrationStatus},
     purge::Expired,
     query::{Bind, Query, Row, Source},
 };
@@ -133,6 +136,23 @@ impl Database {
     #[must_use]
     pub const fn is_postgres(&self) -> bool {
         matches!(self.pools, Pools::Postgres(_))
+    }
+
+    /// Connections of all pools: those that wait for work, those that work, and the most that there may be.
+    #[must_use]
+    pub fn pool_figures(&self) -> (u64, u64, u64) {
+        let figures = |idle: usize, size: u32, max: u32| {
+            let idle = u64::try_from(idle).unwrap_or(u64::MAX).min(u64::from(size));
+            (idle, u64::from(size) - idle, u64::from(max))
+        };
+        match &self.pools {
+            Pools::Postgres(pool) => figures(pool.num_idle(), pool.size(), pool.options().get_max_connections()),
+            Pools::Sqlite { read, write } => figures(
+                read.num_idle() + write.num_idle(),
+                read.size() + write.size(),
+                read.options().get_max_connections() + write.options().get_max_connections(),
+            ),
+        }
     }
 
     /// Connections of the (reading) pool: idle and in all.

@@ -157,6 +157,11 @@ impl<'e> Query<'e> {
         self.push_bind(" LIMIT ", limit).push_bind(" OFFSET ", offset)
     }
 
+    /// Whether it runs on PostgreSQL.
+    pub(super) const fn is_postgres(&self) -> bool {
+        matches!(self.target, Target::PostgresPool(..) | Target::Postgres(..))
+    }
+
     fn ready(self) -> Result<(Target<'e>, AssertSqlSafe<String>)> {
         if let Some(problem) = self.problem {
             return Err(problem);

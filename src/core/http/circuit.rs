@@ -39,6 +39,17 @@ pub(super) struct Hosts {
     known: Arc<Mutex<HashMap<String, Arc<Host>>>>,
 }
 
+/// A host that failed again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftAlone {
+    /// The host and its port.
+    pub host: String,
+    /// Since when it is left alone.
+    pub since: Timestamp,
+    /// Whether that time is over, and one request may look or looks whether it is back.
+    pub may_be_asked: bool,
+}
+
 struct Host {
     name: String,
     turns: Arc<Semaphore>,
@@ -88,6 +99,23 @@ impl Hosts {
         // Others may have met its end meanwhile.
         let is_probe = host.admit(self.clock.now())?;
         Ok(Turn { host, clock: self.clock.clone(), is_probe, is_over: false, _permit: permit })
+    }
+
+    /// The hosts that are left alone or looked at, with since when, in the order of their names.
+    pub(super) fn left_alone(&self) -> Vec<LeftAlone> {
+        let now = self.clock.now();
+        let known: Vec<Arc<Host>> = lock(&self.known).values().map(Arc::clone).collect();
+        let mut found: Vec<LeftAlone> = known
+            .iter()
+            .filter_map(|host| {
+                let circuit = *lock(&host.circuit);
+                let since = circuit.opened_at?;
+                let may_be_asked = circuit.is_probed || circuit.closed_until(now).is_none();
+                Some(LeftAlone { host: host.name.clone(), since, may_be_asked })
+            })
+            .collect();
+        found.sort_by(|one, other| one.host.cmp(&other.host));
+        found
     }
 
     fn host(&self, name: &str) -> Arc<Host> {
@@ -220,6 +248,12 @@ mod tests {
         let (fifth, late) = (enter(&hosts, HOST).await.unwrap(), enter(&hosts, HOST).await.unwrap());
         fifth.failed();
         assert!(refusal(&hosts).await.contains("until 1970-01-01T00:00:30Z: its last 5 requests failed"));
+        let left = |may_be_asked| LeftAlone {
+            host: HOST.to_owned(),
+            since: Timestamp::new(DateTime::UNIX_EPOCH),
+            may_be_asked,
+        };
+        assert_eq!(hosts.left_alone(), [left(false)]);
         for other in ["https://h.example:8443", "http://h.example:443", "http://h.example:80"] {
             assert!(enter(&hosts, other).await.is_ok(), "{other} is another program");
         }
@@ -228,14 +262,17 @@ mod tests {
         late.failed();
         refusal(&hosts).await;
         clock.advance(TimeDelta::seconds(1));
+        assert_eq!(hosts.left_alone(), [left(true)]);
         let probe = enter(&hosts, HOST).await.unwrap();
         refusal(&hosts).await;
+        assert_eq!(hosts.left_alone(), [left(true)]);
         probe.failed();
         assert!(refusal(&hosts).await.contains("until 1970-01-01T00:01:00Z"));
         clock.advance(TimeDelta::seconds(30));
         // One that is given up leaves the looking to the next.
         drop(enter(&hosts, HOST).await.unwrap());
         enter(&hosts, HOST).await.unwrap().succeeded();
+        assert_eq!(hosts.left_alone(), []);
         fail(&hosts, 4).await;
         assert!(enter(&hosts, HOST).await.is_ok());
     }

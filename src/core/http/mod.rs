@@ -36,7 +36,10 @@ use rustls::ClientConfig;
 use tokio::time::Instant;
 
 pub(crate) use self::{causes::is_tls, tls::Untrusted};
-pub use self::{circuit::Turn, tls::Identity};
+pub use self::{
+    circuit::{LeftAlone, Turn},
+    tls::Identity,
+};
 
 use self::{attempt::Failure, circuit::Hosts, policy::Policy, resolver::Resolver};
 use crate::core::{
@@ -136,6 +139,12 @@ impl HttpClient {
             patience: REQUEST_TIMEOUT,
             is_bound: false,
         })
+    }
+
+    /// The hosts that are left alone because they failed again and again.
+    #[must_use]
+    pub fn left_alone(&self) -> Vec<LeftAlone> {
+        self.hosts.left_alone()
     }
 
     /// The same with less time for each request than the usual 10 s.

@@ -215,3 +215,23 @@ pub(crate) async fn to_invoice(source: impl Source<'_>, customer: Id, before: Ti
         .all()
         .await
 }
+
+/// Orders after `after` that were placed before this moment and are not paid, in the order of their identifiers.
+///
+/// # Errors
+/// When the database can't be used.
+pub(crate) async fn unpaid(
+    source: impl Source<'_>,
+    before: Timestamp,
+    after: Option<Id>,
+    limit: i64,
+) -> Result<Vec<Order>> {
+    source
+        .q(SELECT)
+        .push(" WHERE status = 'pending'")
+        .push_bind(" AND created_at < ", before)
+        .filter(" AND id > ", after)
+        .push_bind(" ORDER BY id LIMIT ", limit)
+        .all()
+        .await
+}

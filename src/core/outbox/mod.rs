@@ -1,26 +1,30 @@
 //! The outbox: events are written in the transaction of what they tell, so that none is lost and none is told of
-//! something that did not happen. This slice knows no other; `worker` reads what is here and acts.
+//! something that did not happen. This slice knows only `cluster`; `worker` reads what is here and acts.
 //!
 //! An event is claimed for a while (a lease). Whoever claims it and dies leaves a lease that runs out, and another
 //! takes over; whoever comes too late finds its claim gone and must not commit. Events with the same subject are
 //! handled one after the other, in the order of their identifiers.
 
+pub(crate) mod history_store;
 mod lease;
+mod model;
 mod store;
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use rand::RngExt as _;
 use serde_json::Value;
 
 pub use self::{
     lease::keep,
+    model::{Event, EventFilter, EventStatus},
     store::{
-        ask_later, claim, enqueue, enqueue_claimed, finish, give_up, has_due, has_open, release_all, renew,
-        retry_later, was_told,
+        ask_later, claim, enqueue, enqueue_claimed, finish, give_up, has_due, has_open, hold, release_all, release_of,
+        renew, retry_later, was_told,
     },
 };
-use crate::core::{event::EventType, id::Id, time::Timestamp};
+use crate::core::{cluster::Fence, event::EventType, id::Id, time::Timestamp};
 
 /// How long a claim lasts unless it is renewed.
 pub const LEASE: TimeDelta = TimeDelta::seconds(30);
@@ -77,6 +81,8 @@ pub struct Claim {
     pub created_at: Timestamp,
     /// Who holds it.
     pub worker: Id,
+    /// The role in whose name it was claimed; nothing where somebody handles an event of their own.
+    pub fence: Option<Fence>,
 }
 
 /// How long to wait after this many failures.
@@ -84,6 +90,14 @@ pub struct Claim {
 pub fn backoff(failures: i64) -> TimeDelta {
     let doublings = u32::try_from(failures.clamp(1, 20) - 1).unwrap_or(0);
     BACKOFF_FIRST.checked_mul(1_i32 << doublings).map_or(BACKOFF_MAX, |wait| wait.min(BACKOFF_MAX))
+}
+
+/// The same with jitter, between three quarters of it and the whole, so that what failed together is not tried together
+/// again.
+fn backoff_with_jitter(failures: i64) -> TimeDelta {
+    let whole = backoff(failures);
+    let saved = rand::rng().random_range(0..=whole.num_milliseconds() / 4);
+    whole - TimeDelta::milliseconds(saved)
 }
 
 #[cfg(test)]
@@ -95,5 +109,12 @@ mod tests {
         assert_eq!(backoff(1), TimeDelta::seconds(2));
         assert_eq!(backoff(3), TimeDelta::seconds(8));
         assert_eq!(backoff(1000), BACKOFF_MAX);
+    }
+
+    #[test]
+    fn jitter_makes_waits_shorter_and_differ() {
+        let waits: Vec<TimeDelta> = (0..50).map(|_| backoff_with_jitter(5)).collect();
+        assert!(waits.iter().all(|wait| *wait <= backoff(5) && *wait >= backoff(5) * 3 / 4), "{waits:?}");
+        assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
     }
 }

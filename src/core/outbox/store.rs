@@ -4,8 +4,9 @@ use chrono::TimeDelta;
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::{BACKOFF_MAX, Claim, LEASE, NewEvent, PROBLEM_MAX, backoff};
+use super::{BACKOFF_MAX, Claim, LEASE, NewEvent, PROBLEM_MAX, backoff_with_jitter};
 use crate::core::{
+    cluster::{self, EVENT_BELL},
     database::{Source, Tx},
     error::{Error, Result},
     event::EventType,
@@ -14,7 +15,8 @@ use crate::core::{
     time::Timestamp,
 };
 
-/// Writes an event; it is there when the transaction commits. Ring `App::wake` afterwards.
+/// Writes an event; it is there when the transaction commits. Ring `App::wake` afterwards; servers on other machines hear
+/// of it by themselves.
 ///
 /// # Errors
 /// When the database refuses it.
@@ -30,6 +32,7 @@ pub async fn enqueue(tx: &mut Tx, at: Timestamp, event: NewEvent) -> Result<Id> 
         .bind(at)
         .execute_one()
         .await?;
+    tx.notify(EVENT_BELL).await?;
     Ok(id)
 }
 
@@ -49,6 +52,7 @@ pub async fn enqueue_claimed(tx: &mut Tx, at: Timestamp, event: NewEvent) -> Res
         failures: 0,
         created_at: at,
         worker: Id::generate(),
+        fence: None,
     };
     mark_claimed(tx, at, claim.id, claim.attempt, claim.worker).await?;
     Ok(claim)
@@ -114,6 +118,7 @@ pub async fn claim(tx: &mut Tx, at: Timestamp, worker: Id, limit: i64) -> Result
             failures: row.failures,
             created_at: row.created_at,
             worker,
+            fence: None,
         });
     }
     Ok(claims)
@@ -135,12 +140,13 @@ fn lost(claim: &Claim) -> Error {
     Error::unavailable("event.claim_lost", format!("event `{}` was taken over by another worker", claim.id))
 }
 
-/// Ends an event, in the transaction of what its handler did. Fails when the claim is gone, so that nothing is done
-/// twice.
+/// Ends an event, in the transaction of what its handler did. Fails when the claim or the role behind it is gone, so that
+/// nothing is done twice.
 ///
 /// # Errors
-/// `event.claim_lost`.
+/// `event.claim_lost`; `cluster.role_lost`.
 pub async fn finish(tx: &mut Tx, at: Timestamp, claim: &Claim) -> Result<()> {
+    cluster::prove(tx, claim.fence.as_ref()).await?;
     let updated = tx
         .q("UPDATE event_queue SET status = 'done', claimed_by = NULL, claimed_until = NULL, last_error = '', updated_at = $4 \
             WHERE id = $1 AND status = 'processing' AND claimed_by = $2 AND attempts = $3")
@@ -165,11 +171,34 @@ async fn scrub(tx: &mut Tx, claim: &Claim) -> Result<()> {
         .await
 }
 
+/// Proves that a claim still holds, in a transaction that does a part of its handler's work, and keeps it so until the
+/// transaction ends.
+///
+/// # Errors
+/// `event.claim_lost`; `cluster.role_lost`.
+pub async fn hold(tx: &mut Tx, claim: &Claim) -> Result<()> {
+    let held = tx
+        .q_for_update(
+            "SELECT id FROM event_queue WHERE id = $1 AND status = 'processing' AND claimed_by = $2 AND attempts = $3",
+        )
+        .bind(claim.id)
+        .bind(claim.worker)
+        .bind(claim.attempt)
+        .lock()
+        .scalar_opt::<Id>()
+        .await?;
+    if held.is_none() {
+        return Err(lost(claim));
+    }
+    cluster::prove(tx, claim.fence.as_ref()).await
+}
+
 /// Makes the claim last longer.
 ///
 /// # Errors
 /// `event.claim_lost`.
 pub async fn renew(tx: &mut Tx, at: Timestamp, claim: &Claim) -> Result<()> {
+    cluster::prove(tx, claim.fence.as_ref()).await?;
     let updated = tx
         .q("UPDATE event_queue SET claimed_until = $4 WHERE id = $1 AND status = 'processing' AND claimed_by = $2 AND attempts = $3")
         .bind(claim.id)
@@ -186,7 +215,7 @@ pub async fn renew(tx: &mut Tx, at: Timestamp, claim: &Claim) -> Result<()> {
 /// # Errors
 /// `event.claim_lost`.
 pub async fn retry_later(tx: &mut Tx, at: Timestamp, claim: &Claim, failures: i64, problem: &str) -> Result<()> {
-    set_aside(tx, at, claim, "pending", failures, at.plus(backoff(failures)), problem).await
+    set_aside(tx, at, claim, "pending", failures, at.plus(backoff_with_jitter(failures)), problem).await
 }
 
 /// Puts an event back that goes well and is not over: something that was begun elsewhere is asked for later. What was
@@ -217,6 +246,7 @@ async fn set_aside(
     available: Timestamp,
     problem: &str,
 ) -> Result<()> {
+    cluster::prove(tx, claim.fence.as_ref()).await?;
     let updated = tx
         .q("UPDATE event_queue SET status = $4, failures = $5, available_at = $6, last_error = $7, claimed_by = NULL, claimed_until = NULL, \
             updated_at = $8 WHERE id = $1 AND status = 'processing' AND claimed_by = $2 AND attempts = $3")
@@ -240,6 +270,19 @@ async fn set_aside(
 pub async fn release_all(tx: &mut Tx, at: Timestamp) -> Result<u64> {
     tx.q("UPDATE event_queue SET status = 'pending', claimed_by = NULL, claimed_until = NULL, updated_at = $1 WHERE status = 'processing'")
         .bind(at)
+        .execute()
+        .await
+}
+
+/// Frees the claims of a worker that can't commit any more: its role is another's by now.
+///
+/// # Errors
+/// When the database can't be used.
+pub async fn release_of(tx: &mut Tx, at: Timestamp, worker: Id) -> Result<u64> {
+    tx.q("UPDATE event_queue SET status = 'pending', claimed_by = NULL, claimed_until = NULL, updated_at = $1 \
+          WHERE status = 'processing' AND claimed_by = $2")
+        .bind(at)
+        .bind(worker)
         .execute()
         .await
 }

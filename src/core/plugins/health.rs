@@ -15,6 +15,7 @@ use super::{
 use crate::core::{
     actor::{Actor, Permission, Role},
     app::App,
+    cluster,
     error::{Error, Result},
     id::Id,
     time::Timestamp,
@@ -58,7 +59,7 @@ pub async fn check_health(app: &App, actor: &Actor, id: Id) -> Result<Health> {
 pub async fn check_due(app: &App, actor: &Actor) -> Result<usize> {
     actor.require(Permission::Admin)?;
     let due = store::health_due(&app.database, app.clock.now(), TURN_MAX).await?;
-    let asked = stream::iter(due).map(|id| check_if_due(app, id)).buffer_unordered(AT_ONCE);
+    let asked = stream::iter(due).map(|id| check_if_due(app, actor, id)).buffer_unordered(AT_ONCE);
     let outcomes: Vec<Result<bool>> = asked.collect().await;
     let mut count = 0;
     for outcome in outcomes {
@@ -68,10 +69,11 @@ pub async fn check_due(app: &App, actor: &Actor) -> Result<usize> {
 }
 
 /// Asks one interface, unless somebody else does.
-async fn check_if_due(app: &App, id: Id) -> Result<bool> {
+async fn check_if_due(app: &App, actor: &Actor, id: Id) -> Result<bool> {
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
     let is_ours = store::claim_health(&mut tx, id, at, next_turn(at)).await?;
+    cluster::prove(&mut tx, actor.fence()).await?;
     tx.commit().await?;
     if !is_ours {
         return Ok(false);

@@ -12,9 +12,10 @@ use super::{
     trace::Recorder,
 };
 use crate::core::{
+    cluster::Breaker,
     database::Database,
     error::{Error, Result},
-    http::HttpClient,
+    http::{HttpClient, LeftAlone},
     id::Id,
     settings::Plugins,
     text,
@@ -33,6 +34,8 @@ pub(super) const UNAVAILABLE: &str = "plugin.unavailable";
 pub const NO_FUNCTION: &str = "plugin.no_function";
 /// Characters of what a script says that are kept.
 const WORDS_MAX: usize = 1_000;
+/// Hosts that a server tells the others of; an installation has few gateways and providers.
+const BREAKERS_MAX: usize = 100;
 
 /// Runs the scripts of interfaces. Cheap to clone.
 #[derive(Clone)]
@@ -43,6 +46,7 @@ pub struct PluginHost {
     api: Arc<dyn Host>,
     scripts: Arc<Scripts>,
     answers: Arc<Answers>,
+    http: HttpClient,
 }
 
 impl PluginHost {
@@ -54,10 +58,10 @@ impl PluginHost {
     pub fn new(executable: PathBuf, settings: &Plugins, database: Database, clock: Clock) -> Result<Self> {
         let http = HttpClient::new(settings.allow_private.clone(), clock.clone())?;
         let answers = Arc::new(Answers::new(clock.clone()));
-        let api: Arc<dyn Host> = Arc::new(HostApi::new(database, clock, http));
+        let api: Arc<dyn Host> = Arc::new(HostApi::new(database, clock, http.clone()));
         let config = EngineConfig::new(executable);
         let engine = Engine::start(config.clone(), Arc::clone(&api));
-        Ok(Self { engine, config, api, scripts: Arc::default(), answers })
+        Ok(Self { engine, config, api, scripts: Arc::default(), answers, http })
     }
 
     /// A host of the same kind, with workers of its own, that notes what scripts ask.
@@ -71,6 +75,17 @@ impl PluginHost {
     #[must_use]
     pub(super) fn with_wall(&self, wall: Duration) -> Self {
         Self { engine: self.engine.clone().with_wall(wall), ..self.clone() }
+    }
+
+    /// The hosts that scripts can't reach for now because they failed again and again.
+    #[must_use]
+    pub fn breakers(&self) -> Vec<Breaker> {
+        let breaker = |left: LeftAlone| Breaker {
+            host: left.host,
+            state: if left.may_be_asked { "half_open" } else { "open" }.to_owned(),
+            since: left.since.to_string(),
+        };
+        self.http.left_alone().into_iter().take(BREAKERS_MAX).map(breaker).collect()
     }
 
     /// The engine, for looking at scripts that belong to no interface yet.

@@ -19,6 +19,7 @@ mod refund_wallet;
 mod report;
 mod settle;
 mod terminate;
+mod unpaid;
 
 pub(crate) use self::give_back::{continue_refund, is_being_refunded};
 pub(crate) use self::orders::begin_provisioning;
@@ -34,4 +35,5 @@ pub use self::{
     refund::cancel_and_refund,
     settle::confirm,
     terminate::terminate,
+    unpaid::{PATIENCE as PAYMENT_PATIENCE, cancel_unpaid},
 };

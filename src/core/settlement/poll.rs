@@ -11,6 +11,7 @@ use super::query;
 use crate::core::{
     actor::{Actor, Permission},
     app::App,
+    cluster,
     error::{Kind, Result},
     id::Id,
     payments::{self, PaymentStatus, query_store},
@@ -68,7 +69,7 @@ async fn ask_gateway(app: &App, actor: &Actor, gateway: Id) -> Result<u32> {
     let begun = app.clock.now();
     let mut asked = 0;
     for _ in 0..PAYMENTS_MAX {
-        let Some(id) = app.database.retry(|| claim(app, gateway)).await? else { break };
+        let Some(id) = app.database.retry(|| claim(app, actor, gateway)).await? else { break };
         // What is disabled runs no more; its payments are looked at again when it was enabled.
         if !interface.enabled {
             continue;
@@ -96,11 +97,12 @@ async fn ask_gateway(app: &App, actor: &Actor, gateway: Id) -> Result<u32> {
 }
 
 /// Picks a payment that is due and moves its next time on.
-async fn claim(app: &App, gateway: Id) -> Result<Option<Id>> {
+async fn claim(app: &App, actor: &Actor, gateway: Id) -> Result<Option<Id>> {
     let at = app.clock.now();
     let mut tx = app.database.begin().await?;
     let Some(due) = query_store::lock_due(&mut tx, at, gateway).await? else { return Ok(None) };
     query_store::count_query(&mut tx, due.id, next(at, &due)).await?;
+    cluster::prove(&mut tx, actor.fence()).await?;
     tx.commit().await?;
     Ok(Some(due.id))
 }

@@ -138,6 +138,7 @@ mod tests {
             attempt: 1,
             failures: 0,
             worker: Id::generate(),
+            fence: None,
             created_at: start,
         };
         assert!(Waiting::of(&claim).is_none());

@@ -126,6 +126,7 @@ async fn begin(app: &App, claim: &Claim, order_id: Id) -> Result<Option<Order>> 
             if !deliveries.is_empty() && !outbox::was_told(&mut tx, claim.event_type, order_id).await? {
                 notifications::write(&mut tx, at, deliveries).await?;
             }
+            outbox::hold(&mut tx, claim).await?;
             tx.commit().await?;
             Ok(Some(order))
         }

@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::turns::Turns;
-use crate::core::{app::App, audit};
+use super::shift::Shift;
+use crate::core::{
+    app::App,
+    audit,
+    cluster::{Role, Roles},
+};
 
 /// How often it looks without being rung.
 const POLL: Duration = Duration::from_secs(1);
 
-pub(super) async fn seal_now_and_then(app: App, shutdown: CancellationToken) {
-    let mut turns = Turns::every(POLL, shutdown);
-    while turns.next_or(app.seal.notified()).await {
+pub(super) async fn seal_now_and_then(app: App, roles: Roles, shutdown: CancellationToken) {
+    let mut shift = Shift::of(Role::EventWorker, roles, POLL, shutdown);
+    while shift.next_or(|| app.seal.notified()).await.is_some() {
         match audit::seal(&app).await {
             // There may be more.
             Ok(audit::SEAL_BATCH..) => app.seal.notify_one(),

@@ -35,6 +35,7 @@ mod product;
 mod product_category;
 mod product_group;
 pub mod protocol;
+mod system;
 mod ticket;
 
 use std::sync::Arc;
@@ -87,6 +88,7 @@ pub(super) fn routes(app: &App) -> Result<Router> {
         proto::product::product_service_server::ProductServiceServer<_>,
         proto::product::product_category_service_server::ProductCategoryServiceServer<_>,
         proto::product::product_group_service_server::ProductGroupServiceServer<_>,
+        proto::system::system_service_server::SystemServiceServer<_>,
         proto::ticket::ticket_service_server::TicketServiceServer<_>,
     );
     let builder = || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);

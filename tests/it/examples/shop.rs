@@ -219,6 +219,7 @@ impl Things<'_> {
                 };
                 tickets::create(app, admin, &new).await.unwrap().id
             }
+            "EVENT_ID" => world.event_that_is("failed").await,
             "HASH" => {
                 let interface = Id::parse("interface", &self.known["INTERFACE_ID"]).unwrap();
                 return plugins::source(app, admin, interface).await.unwrap().hash;

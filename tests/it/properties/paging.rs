@@ -53,6 +53,8 @@ lists! {
     "BalanceService/ListBalanceTransactions".transactions <- Some("BalanceService/AdjustBalance"), "balance_transactions" {};
     // Making a server takes the worker; those that there are from the beginning are enough.
     "InstanceService/ListInstances".instances <- None, "instances" {};
+    // The worker leaves events at any moment; of those that were put aside nothing changes meanwhile.
+    "SystemService/ListEvents".events <- None, "event_queue WHERE status = 'failed'" { "status": "failed" };
 }
 
 /// Every list that has pages stands above.

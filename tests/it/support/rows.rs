@@ -157,6 +157,10 @@ rows! {
     "BalanceService/CreateRecharge" => |s| json!({ "customer_id": s.owner, "amount": "5.00", "gateway_interface_id": s.gateway.id });
     "AuditService/ListOperationLogs" => |_| json!({});
     "DashboardService/GetOverview" => |_| json!({ "days": 7 });
+    "SystemService/GetClusterStatus" => |_| json!({});
+    "SystemService/ListEvents" => |_| json!({ "status": "done" });
+    "SystemService/GetEvent" => |s| json!({ "id": s.world.event_that_is("done").await });
+    "SystemService/RetryEvent" => |s| json!({ "id": s.world.event_that_is("failed").await });
     // The last one: whoever calls it may be out afterwards.
     "IdentityService/Logout" => |_| json!({});
 }
@@ -179,7 +183,13 @@ struct Rpc {
 }
 
 /// RPCs beside those of the contract, with the word for their permission.
-const ADDED: &[(&str, &str)] = &[("IntegrationService/ListPluginProblems", "admin")];
+const ADDED: &[(&str, &str)] = &[
+    ("IntegrationService/ListPluginProblems", "admin"),
+    ("SystemService/GetClusterStatus", "admin"),
+    ("SystemService/ListEvents", "admin"),
+    ("SystemService/GetEvent", "admin"),
+    ("SystemService/RetryEvent", "admin"),
+];
 
 /// The RPCs of the contract, and those beside them, as `Service/Rpc`, with the word for their permission, in the order of the rows. Fails when
 /// an RPC has no row or a row no RPC.

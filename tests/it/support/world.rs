@@ -168,6 +168,26 @@ impl World {
         .await
     }
 
+    /// An event of an order that does not exist, of which nobody is told, in this state.
+    pub(crate) async fn event_that_is(&self, status: &'static str) -> Id {
+        let id = Id::generate();
+        let at = self.app.clock.now();
+        let db = self.db();
+        let written = db.retry(async || {
+            let mut tx = db.begin().await?;
+            tx.q("INSERT INTO event_queue (id, event_type, payload, status, order_id, subject_id, attempts, failures, available_at, \
+                  last_error, created_at, updated_at) VALUES ($1, 'order_created', '{}', $2, $1, $1, 8, 8, $3, 'x', $3, $3)")
+                .bind(id)
+                .bind(status)
+                .bind(at)
+                .execute_one()
+                .await?;
+            tx.commit().await
+        });
+        written.await.unwrap();
+        id
+    }
+
     /// How many rows a constant count finds.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         self.db().q(sql).scalar::<i64>().await.unwrap()
