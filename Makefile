@@ -22,8 +22,8 @@ soak: ## play the simulation of crashes and faults, seed after seed, until it is
 fmt: ## format the code
 	cargo fmt --all
 
-docs: ## write docs/api.md from the comments in proto/ and from docs/api.head.md
-	UPDATE_DOCS=1 cargo test --locked --test it api_reference::
+docs: ## write docs/api.md from the comments in proto/ and from docs/api.head.md, and deploy/citus
+	UPDATE_DOCS=1 cargo test --locked --test it -- api_reference:: citus::the_file
 
 figures: ## build the release and measure start-up, memory and size
 	cargo build --release --locked

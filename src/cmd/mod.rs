@@ -58,6 +58,7 @@ Examples:
   rustbill init --yes --port 8080         write a configuration and make the administrator
   rustbill db status                      which migrations ran
   rustbill db status --output json        the same for programs
+  rustbill db backup /var/backups/        save everything, also while servers run
   rustbill user list                      administrators
   rustbill plugin list                    plugins that were found
   rustbill order list --status pending    orders that are not paid
@@ -252,20 +253,24 @@ impl Context {
         Ok(app)
     }
 
+    /// The configuration, without opening anything.
+    ///
+    /// # Errors
+    /// What the configuration has to say.
+    pub fn load(&self) -> Result<Loaded> {
+        let loaded = Settings::load(&self.lookup)?;
+        for warning in &loaded.warnings {
+            self.printer.note(&format!("warning: {warning}"));
+        }
+        Ok(loaded)
+    }
+
     /// The application, whatever state its schema is in.
     ///
     /// # Errors
     /// What the configuration and the database have to say.
     pub async fn open(&self) -> Result<&App> {
-        self.app
-            .get_or_try_init(|| async {
-                let Loaded { settings, warnings, .. } = Settings::load(&self.lookup)?;
-                for warning in warnings {
-                    self.printer.note(&format!("warning: {warning}"));
-                }
-                App::open(settings, Clock::system()).await
-            })
-            .await
+        self.app.get_or_try_init(|| async { App::open(self.load()?.settings, Clock::system()).await }).await
     }
 
     /// Ends what [`Context::open`] began.

@@ -243,6 +243,13 @@ impl Printer {
 #[derive(Debug)]
 pub struct Spinner(ProgressBar);
 
+impl Spinner {
+    /// What is being done now.
+    pub fn say(&self, text: &str) {
+        self.0.set_message(printable(text));
+    }
+}
+
 impl Drop for Spinner {
     fn drop(&mut self) {
         self.0.finish_and_clear();

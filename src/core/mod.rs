@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod app;
+pub mod backup;
 pub mod database;
 pub mod error;
 pub mod event;

@@ -21,7 +21,7 @@ use crate::core::error::{Error, Result};
 /// How long a writer waits for SQLite's one write connection.
 const SQLITE_WRITE_ACQUIRE: Duration = Duration::from_secs(30);
 /// How long SQLite waits for another process that holds its write lock.
-const SQLITE_BUSY: Duration = Duration::from_secs(10);
+pub(super) const SQLITE_BUSY: Duration = Duration::from_secs(10);
 /// Connections that read a SQLite file at the same time.
 const SQLITE_READERS_MAX: u32 = 4;
 /// Safety nets of every PostgreSQL session, in milliseconds.

@@ -14,7 +14,8 @@ use super::{Database, Location, Pools, connect::lock_file, failure::failed};
 use crate::core::error::{Error, Result};
 
 /// The time limits of PostgreSQL's sessions, lifted.
-const UNLIMITED: [(&str, &str); 2] = [("statement_timeout", "0"), ("lock_timeout", "0")];
+pub(super) const UNLIMITED: [(&str, &str); 3] =
+    [("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0")];
 
 /// How long a process waits for another one that migrates.
 pub const MIGRATION_WAIT: Duration = Duration::from_mins(1);
@@ -24,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const MIGRATION_LOCK: i64 = 0x7275_7374_6269_6c6c;
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// One migration and whether it ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,11 @@ pub struct MigrationStatus {
     pub migrations: Vec<MigrationRow>,
     /// Versions that the database has and this binary does not know: a newer program was here.
     pub unknown: Vec<i64>,
+}
+
+/// The versions of the schema that this program knows, in order.
+pub fn known_versions() -> impl Iterator<Item = i64> {
+    SQLITE.iter().map(|migration| migration.version)
 }
 
 impl MigrationStatus {

@@ -5,19 +5,27 @@
 //! - `connect.rs`: pools and their settings. `migrate.rs`: the migrations and who may run them.
 //! - `listen.rs`: hearing what other servers ring.
 //! - `failure.rs`: driver errors to ours. `interrupt.rs`: cutting a run off, as a crash would.
+//! - `session.rs`, `table.rs`, `content.rs`, `maintenance.rs`: work on whole databases, for backups and moves: one
+//!   connection, the catalogue, what tables hold, and what only one of the two databases can do.
+//! - `citus.rs`: where each table is in a cluster.
 //!
 //! SQLite has one writer. Its transactions take the write lock at once (`BEGIN IMMEDIATE`), so a transaction never
 //! finds out halfway that it can't write. Nothing else but SQL happens inside a transaction: no HTTP, no e-mail, and
 //! no second transaction, which on SQLite would wait for the first for ever.
 
+pub mod citus;
 mod connect;
+mod content;
 pub mod dialect;
 mod failure;
 pub mod interrupt;
 mod listen;
+mod maintenance;
 mod migrate;
 mod purge;
 mod query;
+mod session;
+mod table;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -27,11 +35,15 @@ use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use self::failure::failed;
 pub use self::{
     connect::{Location, Options},
+    content::{Content, Digest},
     failure::{is_foreign_key_violation, is_unique_violation},
     listen::Listener,
-    migrate::{MIGRATION_WAIT, MigrationRow, MigrationStatus},
+    maintenance::{Locks, RUNTIME_TABLES, is_serving, restore_prelude, tables_aside_hint},
+    migrate::{MIGRATION_WAIT, MigrationRow, MigrationStatus, known_versions},
     purge::Expired,
     query::{Bind, Query, Row, Source},
+    session::{APPLICATION, Session, TextRow},
+    table::{Column, Kind, Table},
 };
 use crate::core::error::{Error, Result};
 
