@@ -187,7 +187,7 @@ impl Command {
     async fn run(self, context: &Context) -> Result<()> {
         match self {
             Self::Serve(command) => command.run(context).await,
-            Self::Demo(command) => command.run(context).await,
+            Self::Demo(command) => Box::pin(command.run(context)).await,
             Self::Init(command) => command.run(context).await,
             Self::Db(command) => command.run(context).await,
             Self::User(command) => command.run(context).await,

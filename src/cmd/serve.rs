@@ -42,6 +42,9 @@ impl Serve {
         settings.validate()?;
         let app = App::open(settings, Clock::system()).await?;
         app.database.lock_for_serving()?;
+        if let Some(redis) = &app.redis {
+            redis.greet().await;
+        }
         app.database.migrate().await?;
         // The port comes before the password: what is printed once must not be followed by a failure.
         let listener = bind(&app.settings.server).await?;

@@ -53,6 +53,7 @@ mod products;
 mod products_batch;
 mod properties;
 mod provisioning;
+mod redis;
 mod refunds;
 mod start;
 mod stock;

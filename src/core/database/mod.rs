@@ -3,7 +3,7 @@
 //! - `query.rs`: `source.q("… $1").bind(value).all::<Row>()`; the same text for both.
 //! - `dialect.rs`: the few texts that differ, all about locks.
 //! - `connect.rs`: pools and their settings. `migrate.rs`: the migrations and who may run them.
-//! - `failure.rs`: driver errors to ours.
+//! - `failure.rs`: driver errors to ours. `named_lock.rs`: locks by name, for what is only cheaper when one does it.
 //!
 //! SQLite has one writer. Its transactions take the write lock at once (`BEGIN IMMEDIATE`), so a transaction never
 //! finds out halfway that it can't write. Nothing else but SQL happens inside a transaction: no HTTP, no e-mail, and
@@ -13,6 +13,7 @@ mod connect;
 pub mod dialect;
 mod failure;
 mod migrate;
+mod named_lock;
 mod purge;
 mod query;
 
@@ -26,6 +27,7 @@ pub use self::{
     connect::{Location, Options},
     failure::{is_foreign_key_violation, is_unique_violation},
     migrate::{MigrationRow, MigrationStatus},
+    named_lock::NamedLock,
     purge::Expired,
     query::{Bind, Query, Row, Source},
 };
@@ -43,6 +45,8 @@ pub struct Database {
     location: Location,
     /// Held by the one server of a SQLite file; see [`Database::lock_for_serving`].
     serving: Arc<std::sync::Mutex<Option<std::fs::File>>>,
+    /// Of SQLite; see [`Database::try_lock_named`].
+    taken: named_lock::Taken,
 }
 
 #[derive(Clone)]
