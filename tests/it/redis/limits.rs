@@ -45,16 +45,16 @@ async fn two_servers_share_one_limit_exactly() {
     let clients = [one.redis.unwrap(), other.redis.unwrap()];
     let results = at_once(60, |index| {
         let redis = clients[index % 2].clone();
-        async move { redis.count("login", "203.0.113.1", 5, Duration::from_secs(600)).await.unwrap() }
+        async move { redis.count("login", "203.0.113.1", 5, Duration::from_mins(10)).await.unwrap() }
     })
     .await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), LIMIT);
     for wait in results.iter().filter_map(|result| result.err()) {
-        assert!(wait > Duration::from_secs(500) && wait <= Duration::from_secs(600), "{wait:?}");
+        assert!(wait > Duration::from_secs(500) && wait <= Duration::from_mins(10), "{wait:?}");
     }
     // Others, and other things, are counted by themselves.
-    assert!(clients[0].count("login", "203.0.113.2", 5, Duration::from_secs(600)).await.unwrap().is_ok());
-    assert!(clients[0].count("register", "203.0.113.1", 5, Duration::from_secs(600)).await.unwrap().is_ok());
+    assert!(clients[0].count("login", "203.0.113.2", 5, Duration::from_mins(10)).await.unwrap().is_ok());
+    assert!(clients[0].count("register", "203.0.113.1", 5, Duration::from_mins(10)).await.unwrap().is_ok());
 }
 
 /// The same over the wire, then without Redis, then with it again.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 const NAME: &str = "test";
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 async fn take(app: &App) -> Option<lock::Lock> {
     lock::try_take(app, NAME, LEASE).await.unwrap()
@@ -74,7 +74,7 @@ on_both! {
         let patience = Duration::from_millis(1);
         assert!(lock::take_or_go_on(&world.app, NAME, LEASE, patience).await.is_none());
         held.release().await;
-        let waited = lock::take_or_go_on(&world.app, NAME, LEASE, Duration::from_secs(60)).await;
+        let waited = lock::take_or_go_on(&world.app, NAME, LEASE, Duration::from_mins(1)).await;
         assert!(waited.is_some());
     }
 

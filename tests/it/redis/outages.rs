@@ -87,7 +87,7 @@ async fn a_redis_that_hangs_costs_one_time_out_and_then_nothing() {
     let world = World::on(TestDatabase::postgres().await).await;
     let redis = RedisServer::start().await;
     // A connection may take its time here: what is measured is what comes after it.
-    let patience = Patience { connect: PATIENT.connect, command: COMMAND, cool_down: Duration::from_secs(3600) };
+    let patience = Patience { connect: PATIENT.connect, command: COMMAND, cool_down: Duration::from_hours(1) };
     // A busy machine may be late for the first question already; then with another application.
     let app = wait::value("Redis is used", async || {
         let app = redis.app(&world, patience).await;
@@ -119,7 +119,7 @@ async fn a_redis_that_hangs_costs_one_time_out_and_then_nothing() {
 async fn many_questions_to_a_redis_that_hangs_wait_at_the_same_time() {
     let world = World::on(TestDatabase::postgres().await).await;
     let redis = RedisServer::start().await;
-    let patience = Patience { cool_down: Duration::from_secs(3600), ..Patience::default() };
+    let patience = Patience { cool_down: Duration::from_hours(1), ..Patience::default() };
     let app = redis.app(&world, patience).await;
     redis.hang();
     let client = app.redis.clone().unwrap();

@@ -262,9 +262,9 @@ async fn a_user_of_redis_needs_no_more_than_documented() {
         redis.stat("keyspace_hits") > hits
     })
     .await;
-    client.count("login", "x", 1, Duration::from_secs(60)).await.unwrap().unwrap();
-    client.count("login", "x", 1, Duration::from_secs(60)).await.unwrap().unwrap_err();
-    client.lock("x", Duration::from_secs(60)).await.unwrap().unwrap().release().await;
+    client.count("login", "x", 1, Duration::from_mins(1)).await.unwrap().unwrap();
+    client.count("login", "x", 1, Duration::from_mins(1)).await.unwrap().unwrap_err();
+    client.lock("x", Duration::from_mins(1)).await.unwrap().unwrap().release().await;
     assert!(redis.keys("*:lock:*").is_empty());
     identity::logout(&app, &Actor::local(), Some(&token)).await.unwrap();
     assert!(recognise(&app, &token).await.is_err());
@@ -282,8 +282,8 @@ async fn keys_have_the_prefix_and_show_nobody() {
     let tokens =
         [session(&app, "admin").await, access_token(&app, &user.username).await, api_key(&world, customer.id).await.1];
     let client = app.redis.as_ref().unwrap();
-    client.count("login", "203.0.113.77", 5, Duration::from_secs(60)).await.unwrap().unwrap();
-    let lock = client.lock("test", Duration::from_secs(60)).await.unwrap().unwrap();
+    client.count("login", "203.0.113.77", 5, Duration::from_mins(1)).await.unwrap().unwrap();
+    let lock = client.lock("test", Duration::from_mins(1)).await.unwrap().unwrap();
     identity::logout(&app, &Actor::local(), Some(&session(&app, "admin").await)).await.unwrap();
     let seen = wait::value("all three are remembered", async || {
         for token in &tokens {
