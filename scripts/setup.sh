@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing. On Debian or Ubuntu: a C compiler (SQLite and the TLS library are built
-# from source), PostgreSQL's server programs (the tests start their own server; a running one is left alone), Python, and
-# LXD with what it needs, which the tests of provider-incus run in a directory of their own, as root.
+# from source), PostgreSQL's and Redis's server programs (the tests start their own; running ones are left alone), Python,
+# and LXD with what it needs, which the tests of provider-incus run in a directory of their own, as root.
 # Into target/python: the Python packages of the clients in tests/python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || missing+=(postgresql)
+command -v redis-server >/dev/null || missing+=(redis-server)
 command -v setpriv >/dev/null || missing+=(util-linux)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
 

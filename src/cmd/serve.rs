@@ -45,6 +45,9 @@ impl Serve {
         let instance = Instance::new(clock.now());
         let app = App::open(settings, clock).await?;
         app.database.lock_for_serving()?;
+        if let Some(redis) = &app.redis {
+            redis.greet().await;
+        }
         let has_migrated = app.database.migrate().await?;
         // The port comes before the password: what is printed once must not be followed by a failure.
         let listener = bind(&app.settings.server).await?;

@@ -9,6 +9,7 @@ use crate::core::{
     database::{Database, Location, Options},
     error::{Error, Result},
     plugins::PluginHost,
+    redis::Redis,
     settings::Settings,
     time::Clock,
 };
@@ -30,6 +31,8 @@ pub struct App {
     pub restart: CancellationToken,
     /// Runs the scripts.
     pub plugins: PluginHost,
+    /// What several servers may share besides the database; `None` unless configured.
+    pub redis: Option<Redis>,
 }
 
 /// This program's own file, of which scripts get their processes.
@@ -46,7 +49,7 @@ impl App {
     /// very program.
     ///
     /// # Errors
-    /// When the URL is malformed or the database can't be reached.
+    /// When a URL is malformed or the database can't be reached. That Redis can't be is no error.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self> {
         let program = program()?;
         Self::open_with_program(settings, clock, program).await
@@ -57,6 +60,7 @@ impl App {
     /// # Errors
     /// As [`App::open`].
     pub async fn open_with_program(settings: Settings, clock: Clock, program: PathBuf) -> Result<Self> {
+        let redis = Redis::open(&settings.redis, &settings.jwt.secret)?;
         let location = Location::parse(settings.db.url.reveal())?;
         let database = Database::connect(location, &Options::from(&settings.db)).await?;
         let plugins = PluginHost::new(program, &settings.plugins, database.clone(), clock.clone())?;
@@ -69,6 +73,7 @@ impl App {
             seal: Arc::default(),
             restart: CancellationToken::new(),
             plugins,
+            redis,
         })
     }
 }

@@ -57,6 +57,7 @@ mod products;
 mod products_batch;
 mod properties;
 mod provisioning;
+mod redis;
 mod refunds;
 mod simulation;
 mod start;

@@ -13,7 +13,7 @@ use crate::core::{
     database::{Tx, is_foreign_key_violation},
     error::{Error, Result},
     id::Id,
-    identity::{NameKind, claim_name, release_name, remove_customer, revoke_customer},
+    identity::{NameKind, claim_name, forget, release_name, remove_customer, revoke_customer},
     money::Money,
     page::{Page, PageRequest},
     text::{self, NAME_MAX, NOTE_MAX},
@@ -191,6 +191,9 @@ pub async fn update(app: &App, actor: &Actor, id: Id, change: &CustomerUpdate) -
     store::save(&mut tx, &customer, &search_of(&customer)).await?;
     record(&mut tx, at, actor, "customer.update", id, &audit::change(&before, &customer)).await?;
     tx.commit().await?;
+    if !customer.is_active {
+        forget(app, &[id]).await;
+    }
     Ok(customer)
 }
 
@@ -217,7 +220,9 @@ pub async fn delete(app: &App, actor: &Actor, id: Id) -> Result<()> {
         .await
         .map_err(|error| if is_foreign_key_violation(&error) { in_use("something new") } else { error })?;
     record(&mut tx, app.clock.now(), actor, "customer.delete", id, &json!({ "before": customer })).await?;
-    tx.commit().await
+    tx.commit().await?;
+    forget(app, &[id]).await;
+    Ok(())
 }
 
 /// What stands in the way of deleting a customer, as people read it.

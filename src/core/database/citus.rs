@@ -70,19 +70,17 @@ pub fn distribute() -> String {
          -- were added and before the first customer is there:\n\
          --   psql -v ON_ERROR_STOP=1 -d rustbill -f 001_distribute.sql\n\n",
     );
-    if !TRIGGERS.is_empty() {
-        sql.push_str(
-            "-- These triggers only look at the row that they are called for, so each worker can run them by itself.\n\
-             -- Citus wants to be told, here and in every later session; only a superuser may do that.\n",
-        );
-        for (table, trigger) in TRIGGERS {
-            let _ = writeln!(sql, "--   {table}: {trigger}");
-        }
-        sql.push_str(
-            "SET citus.enable_unsafe_triggers TO on;\n\
-             DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET citus.enable_unsafe_triggers TO on', current_database()); END $$;\n\n",
-        );
+    sql.push_str(
+        "-- These triggers only look at the row that they are called for, so each worker can run them by itself.\n\
+         -- Citus wants to be told, here and in every later session; only a superuser may do that.\n",
+    );
+    for (table, trigger) in TRIGGERS {
+        let _ = writeln!(sql, "--   {table}: {trigger}");
     }
+    sql.push_str(
+        "SET citus.enable_unsafe_triggers TO on;\n\
+         DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET citus.enable_unsafe_triggers TO on', current_database()); END $$;\n\n",
+    );
     let _ = writeln!(sql, "BEGIN;\nSET LOCAL citus.shard_count = {SHARDS};");
     sql.push_str(
         "-- Foreign keys to tables that are made in the same transaction want one connection to each worker.\n\

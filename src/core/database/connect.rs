@@ -142,7 +142,7 @@ impl Database {
                 .hint("check [db].url, and that the database runs and lets this user in")
                 .caused_by(cause)
         })?;
-        Ok(Self { pools, location, serving: Arc::default() })
+        Ok(Self { pools, location, serving: Arc::default(), taken: Arc::default() })
     }
 
     /// Takes the right to be the one server of a SQLite file, for as long as this `Database` lives. Several servers

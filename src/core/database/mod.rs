@@ -5,6 +5,7 @@
 //! - `connect.rs`: pools and their settings. `migrate.rs`: the migrations and who may run them.
 //! - `listen.rs`: hearing what other servers ring.
 //! - `failure.rs`: driver errors to ours. `interrupt.rs`: cutting a run off, as a crash would.
+//! - `named_lock.rs`: locks by name, for what is only cheaper when one does it.
 //! - `session.rs`, `table.rs`, `content.rs`, `maintenance.rs`: work on whole databases, for backups and moves: one
 //!   connection, the catalogue, what tables hold, and what only one of the two databases can do.
 //! - `citus.rs`: where each table is in a cluster.
@@ -22,6 +23,7 @@ pub mod interrupt;
 mod listen;
 mod maintenance;
 mod migrate;
+mod named_lock;
 mod purge;
 mod query;
 mod session;
@@ -40,6 +42,7 @@ pub use self::{
     listen::Listener,
     maintenance::{Locks, RUNTIME_TABLES, is_serving, restore_prelude, tables_aside_hint},
     migrate::{MIGRATION_WAIT, MigrationRow, MigrationStatus, known_versions},
+    named_lock::NamedLock,
     purge::Expired,
     query::{Bind, Query, Row, Source},
     session::{APPLICATION, Session, TextRow},
@@ -59,6 +62,8 @@ pub struct Database {
     location: Location,
     /// Held by the one server of a SQLite file; see [`Database::lock_for_serving`].
     serving: Arc<std::sync::Mutex<Option<std::fs::File>>>,
+    /// Of SQLite; see [`Database::try_lock_named`].
+    taken: named_lock::Taken,
 }
 
 #[derive(Clone)]

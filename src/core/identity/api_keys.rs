@@ -4,7 +4,11 @@
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::{api_key_store as store, sessions::TOUCH_INTERVAL};
+use super::{
+    api_key_store as store,
+    recognise::{Recognised, Stored, forget},
+    sessions::TOUCH_INTERVAL,
+};
 use crate::core::{
     actor::{Actor, Permission, Role, Scope},
     app::App,
@@ -145,6 +149,7 @@ pub async fn revoke_api_key(app: &App, actor: &Actor, id: Id) -> Result<ApiKey> 
     let entry = audit::Entry { action: "api_key.revoke", target_type: "api_key", target_id: id, detail: &detail };
     audit::record(&mut tx, at, actor, entry).await?;
     tx.commit().await?;
+    forget(app, &[id]).await;
     Ok(revoked)
 }
 
@@ -154,7 +159,7 @@ pub(super) fn looks_like_one(token: &str) -> bool {
 }
 
 /// Recognises a key.
-pub(super) async fn authenticate(app: &App, key: &str, source: &str) -> Result<Actor> {
+pub(super) async fn recognise(app: &App, key: &str) -> Result<Recognised> {
     let at = app.clock.now();
     let refused = || Error::unauthenticated("the API key is not valid");
     let found = store::find_by_hash(&app.database, &token_hash(key)).await?.ok_or_else(refused)?;
@@ -167,6 +172,6 @@ pub(super) async fn authenticate(app: &App, key: &str, source: &str) -> Result<A
         store::touch(&mut tx, at, found.id).await?;
         tx.commit().await?;
     }
-    let role = Role::ApiKey { key_id: found.id, customer_id: found.customer_id };
-    Ok(Actor::new(role, found.name, source))
+    let role = Stored::ApiKey { key_id: found.id, customer_id: found.customer_id };
+    Ok(Recognised { role, name: found.name, until: found.expires_at.map(Timestamp::unix_micros) })
 }

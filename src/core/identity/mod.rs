@@ -13,12 +13,14 @@ mod model;
 pub mod password;
 mod passwords;
 mod purge;
+mod recognise;
 mod session_store;
 mod sessions;
 mod store;
 mod token;
 mod users;
 
+pub(crate) use self::recognise::forget;
 pub(crate) use self::store::administrator;
 pub(crate) use self::users::{insert_prepared, is_user_email, prepare};
 pub use self::{
@@ -28,7 +30,8 @@ pub use self::{
     model::{AdminRole, Purpose, User, UserKind},
     passwords::{change_password, reset_forgotten_password, reset_password_of},
     purge::purge,
-    sessions::{Credential, Grant, Login, Tokens, authenticate, login, logout, me, refresh},
+    recognise::authenticate,
+    sessions::{Credential, Grant, Login, Tokens, login, logout, me, refresh},
     store::{NameKind, USERNAME_TAKEN, claim_name},
     users::{
         NewUser, UserFilter, UserUpdate, create_user, delete_user, get_user, get_user_by_name, list_users, update_user,

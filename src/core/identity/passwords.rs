@@ -6,6 +6,7 @@ use super::{
     codes,
     model::{Purpose, User, UserKind},
     password,
+    recognise::forget,
     sessions::{end_all, user_of},
     store,
     users::find_stored,
@@ -45,7 +46,9 @@ pub async fn change_password(app: &App, actor: &Actor, current: Option<&str>, ol
     }
     set(app, &mut tx, at, &now.user, &hash, current).await?;
     record(&mut tx, at, actor, "user.change_password", id).await?;
-    tx.commit().await
+    tx.commit().await?;
+    forget(app, &[id]).await;
+    Ok(())
 }
 
 /// Sets somebody's password and ends all its sessions and tokens. Admin-only.
@@ -63,6 +66,7 @@ pub async fn reset_password_of(app: &App, actor: &Actor, kind: Option<UserKind>,
     set(app, &mut tx, at, &user, &hash, None).await?;
     record(&mut tx, at, actor, "user.reset_password", id).await?;
     tx.commit().await?;
+    forget(app, &[id]).await;
     Ok(user)
 }
 
@@ -84,7 +88,9 @@ pub async fn reset_forgotten_password(app: &App, actor: &Actor, email: &str, cod
     let user = store::lock(&mut tx, UserKind::Customer, id).await?.ok_or_else(codes::wrong)?.user;
     set(app, &mut tx, at, &user, &hash, None).await?;
     record(&mut tx, at, actor, "user.reset_forgotten_password", id).await?;
-    tx.commit().await
+    tx.commit().await?;
+    forget(app, &[id]).await;
+    Ok(())
 }
 
 async fn set(app: &App, tx: &mut Tx, at: Timestamp, user: &User, hash: &str, kept: Option<&str>) -> Result<()> {

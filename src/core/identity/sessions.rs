@@ -6,7 +6,9 @@ use serde_json::json;
 use super::{
     api_keys, customer_store,
     model::{AdminRole, User, UserKind},
-    password, session_store, store,
+    password,
+    recognise::{forget, forget_credential},
+    session_store, store,
     store::Stored,
     token,
     users::USERNAME_MAX,
@@ -59,6 +61,15 @@ impl<'a> Credential<'a> {
     pub const fn token(&self) -> &'a str {
         match self {
             Self::Session(token) | Self::AccessToken(token) | Self::ApiKey(token) => token,
+        }
+    }
+
+    /// What it is remembered under: shown as another kind, the same text is another credential.
+    pub(super) fn secret_name(&self) -> String {
+        match self {
+            Self::Session(token) => format!("session {token}"),
+            Self::AccessToken(token) => format!("access token {token}"),
+            Self::ApiKey(key) => format!("API key {key}"),
         }
     }
 }
@@ -190,6 +201,7 @@ pub async fn refresh(app: &App, source: &str, shown: &str) -> Result<Tokens> {
             audit::Entry { action: "user.token_reuse", target_type: "user", target_id: user.id, detail: &detail };
         audit::record(&mut tx, at, &actor, entry).await?;
         tx.commit().await?;
+        forget(app, &[user.id]).await;
         tracing::warn!(user = %user.id, source, "a refresh token was used twice; its family is revoked");
         return refused("refresh_token.reused", "the refresh token was used before");
     }
@@ -229,51 +241,6 @@ fn role_of(user: &User) -> Role {
     }
 }
 
-/// Recognises somebody.
-///
-/// # Errors
-/// Unauthenticated for a credential that is unknown, ended or belongs to a disabled user.
-pub async fn authenticate(app: &App, credential: Credential<'_>, source: &str) -> Result<Actor> {
-    match credential {
-        Credential::Session(token) => authenticate_session(app, token, source).await,
-        Credential::AccessToken(token) => authenticate_access_token(app, token, source).await,
-        Credential::ApiKey(key) => api_keys::authenticate(app, key, source).await,
-    }
-}
-
-async fn authenticate_session(app: &App, token: &str, source: &str) -> Result<Actor> {
-    let ended = || Error::unauthenticated("the session has ended, log in again");
-    let at = app.clock.now();
-    let session = session_store::find_session(&app.database, &token_hash(token)).await?.ok_or_else(ended)?;
-    let idle = TimeDelta::minutes(i64::from(app.settings.session.idle_timeout_minutes));
-    if !session.is_active || session.expires_at <= at || session.last_seen_at.plus(idle) <= at {
-        return Err(ended());
-    }
-    if at.since(session.last_seen_at) > TOUCH_INTERVAL {
-        let mut tx = app.database.begin().await?;
-        session_store::touch_session(&mut tx, at, session.id).await?;
-        tx.commit().await?;
-    }
-    let role = match session.role {
-        AdminRole::Admin => Role::Admin(session.user_id),
-        AdminRole::Operator => Role::Operator(session.user_id),
-    };
-    Ok(Actor::new(role, session.username, source))
-}
-
-async fn authenticate_access_token(app: &App, token: &str, source: &str) -> Result<Actor> {
-    let ended = || Error::unauthenticated("the access token is not valid any more, log in again");
-    let claims = token::read(&app.settings.jwt, app.clock.now(), token).ok_or_else(ended)?;
-    let stored = store::find(&app.database, UserKind::Customer, claims.sub).await?.ok_or_else(ended)?;
-    if !stored.user.is_active
-        || stored.user.customer_id != Some(claims.customer_id)
-        || !session_store::is_family_alive(&app.database, claims.family, claims.sub).await?
-    {
-        return Err(ended());
-    }
-    Ok(Actor::new(role_of(&stored.user), stored.user.username, source))
-}
-
 /// Ends the session whose token this is. A customer's access token simply runs out; its holder forgets it.
 ///
 /// # Errors
@@ -288,7 +255,9 @@ pub async fn logout(app: &App, actor: &Actor, session_token: Option<&str>) -> Re
         let entry = audit::Entry { action: "user.logout", target_type: "user", target_id: user, detail: &json!({}) };
         audit::record(&mut tx, app.clock.now(), actor, entry).await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    forget_credential(app, Credential::Session(token)).await;
+    Ok(())
 }
 
 /// The user who acts.

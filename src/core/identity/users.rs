@@ -5,7 +5,9 @@ use serde_json::json;
 pub use super::store::Filter as UserFilter;
 use super::{
     model::{AdminRole, User, UserKind},
-    password, session_store,
+    password,
+    recognise::forget,
+    session_store,
     sessions::end_all,
     store,
     store::{NameKind, Stored, claim_name},
@@ -317,6 +319,7 @@ pub async fn update_user(
     let entry = audit::Entry { action: "user.update", target_type: "user", target_id: id, detail: &detail };
     audit::record(&mut tx, at, actor, entry).await?;
     tx.commit().await?;
+    forget(app, &[id]).await;
     Ok(after)
 }
 
@@ -369,5 +372,7 @@ pub async fn delete_user(app: &App, actor: &Actor, kind: Option<UserKind>, id: I
     let detail = json!({ "before": user });
     let entry = audit::Entry { action: "user.delete", target_type: "user", target_id: id, detail: &detail };
     audit::record(&mut tx, at, actor, entry).await?;
-    tx.commit().await
+    tx.commit().await?;
+    forget(app, &[id]).await;
+    Ok(())
 }

@@ -1,7 +1,10 @@
 //! Values that parse, but that no server should run with.
 
-use super::{Server, Settings, explain::CODE};
-use crate::core::error::{Error, Result};
+use super::{Redis, Server, Settings, explain::CODE};
+use crate::core::{
+    error::{Error, Result},
+    redis,
+};
 
 /// Characters of a JWT secret.
 const SECRET_MIN: usize = 32;
@@ -15,7 +18,7 @@ const SECRET_ADVICE: &str = "make one with `openssl rand -base64 48`";
 impl Settings {
     /// What is set and has no effect in this version, said aloud so that nobody relies on it.
     pub(super) fn unused(&self) -> Vec<String> {
-        let set = [(self.redis.enabled, "[redis]"), (self.telemetry.enabled, "[telemetry]")];
+        let set = [(self.telemetry.enabled, "[telemetry]")];
         let set = set.into_iter().filter(|(is_set, _)| *is_set);
         set.map(|(_, key)| format!("{key} is set and has no effect in this version")).collect()
     }
@@ -70,7 +73,7 @@ impl Settings {
             is_token(&session.cookie_name),
             format!("`session.cookie_name` is `{}`, expected letters, digits and `-_.`", session.cookie_name),
         );
-        for problem in self.server.problems() {
+        for problem in self.server.problems().into_iter().chain(self.redis.problems()) {
             check(false, problem);
         }
         check(
@@ -95,6 +98,25 @@ impl Settings {
             ("session.absolute_timeout_hours", u64::from(session.absolute_timeout_hours)),
         ] {
             check(value >= 1, format!("`{key}` is 0, expected at least 1"));
+        }
+        problems
+    }
+}
+
+impl Redis {
+    /// Nothing while it is not used: then its keys may say anything.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !self.enabled {
+            return problems;
+        }
+        problems.extend(redis::check_url(self.url.reveal()).err().map(|error| error.public_message()));
+        if self.max_connections == 0 {
+            problems.push("`redis.max_connections` is 0, expected at least 1".to_owned());
+        }
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        if self.prefix.is_empty() || !self.prefix.bytes().all(is_name) {
+            problems.push(format!("`redis.prefix` is `{}`, expected letters, digits and `-_.:`", self.prefix));
         }
         problems
     }
@@ -185,7 +207,7 @@ mod tests {
     #[test]
     fn each_refusal_names_its_key() {
         type Spoil = fn(&mut Settings);
-        let cases: [(&str, Spoil); 24] = [
+        let cases: [(&str, Spoil); 28] = [
             ("jwt.secret", |s| s.jwt.secret = Secret::new("short")),
             ("jwt.secret", |s| s.jwt.secret = Secret::new(SECRET_PLACEHOLDER)),
             ("session.cookie_same_site", |s| s.session.cookie_same_site = "lax".to_owned()),
@@ -210,9 +232,14 @@ mod tests {
             ("jwt.expiry_hours", |s| s.jwt.expiry_hours = 0),
             ("session.idle_timeout_minutes", |s| s.session.idle_timeout_minutes = 0),
             ("bootstrap.admin_username", |s| s.bootstrap.admin_username = " ".to_owned()),
+            ("redis.url", |s| s.redis.url = Secret::new("http://:hunter2@localhost")),
+            ("redis.max_connections", |s| s.redis.max_connections = 0),
+            ("redis.prefix", |s| s.redis.prefix = String::new()),
+            ("redis.prefix", |s| s.redis.prefix = "a b".to_owned()),
         ];
         for (key, spoil) in cases {
             let mut settings = good();
+            settings.redis.enabled = true;
             spoil(&mut settings);
             let problems = settings.problems();
             assert!(problems.len() == 1 && problems[0].starts_with(&format!("`{key}`")), "{key}: {problems:?}");

@@ -42,6 +42,7 @@ use crate::core::{
     cluster::{self, Fence, Instance, Member, Role, Roles},
     error::Result,
     id::Id,
+    lock,
     outbox::{self, Claim},
     plugins,
 };
@@ -52,6 +53,12 @@ const CONCURRENCY: usize = 8;
 const POLL: Duration = Duration::from_secs(1);
 /// How often it looks for plugins.
 const SCAN: Duration = Duration::from_mins(5);
+/// What servers take turns by, so that one compiles what is new and the others find it unchanged. Each has a directory of
+/// its own, so each looks at it.
+const SCAN_LOCK: &str = "plugin-scan";
+/// How long a turn lasts at most, and how long a server waits for its own; then it scans without.
+const SCAN_LEASE: Duration = Duration::from_secs(30);
+const SCAN_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a stop waits for events that are being worked on; what is left is taken over by the next start.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -203,6 +210,7 @@ async fn scan_now_and_then(app: App, shutdown: CancellationToken) {
     let actor = Actor::system("scanner");
     let mut turns = Turns::every(SCAN, shutdown);
     while turns.next().await {
+        let turn = lock::take_or_go_on(&app, SCAN_LOCK, SCAN_LEASE, SCAN_PATIENCE).await;
         match plugins::scan(&app, &actor).await {
             Ok(report) => {
                 for plugins::Broken { file, problem } in &report.broken {
@@ -224,5 +232,6 @@ async fn scan_now_and_then(app: App, shutdown: CancellationToken) {
             }
             Err(error) => tracing::error!(%error, "plugins could not be scanned"),
         }
+        drop(turn);
     }
 }

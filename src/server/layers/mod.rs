@@ -47,7 +47,7 @@ pub(super) fn stack(app: &App, admission: Admission, services: Router) -> Result
     let layers = ServiceBuilder::new()
         .layer(from_fn_with_state(admission, concurrency::admit))
         .layer(from_fn_with_state(app.clone(), health::answer))
-        .layer(from_fn_with_state(RateLimit::new(&app.settings, cors.clone()), rate_limit::limit))
+        .layer(from_fn_with_state(RateLimit::new(app, cors.clone()), rate_limit::limit))
         .layer(from_fn_with_state(app.clone(), admin_ui::answer))
         .layer(cors)
         .layer(from_fn_with_state(app.clone(), session::recognise))

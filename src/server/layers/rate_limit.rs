@@ -1,4 +1,7 @@
 //! How often one client may try: logins and registrations a second, by address.
+//!
+//! With Redis all servers count together, exactly, in windows of a second from the first try on. Without, or while Redis
+//! is away, each server counts by itself. The change from one to the other gives everybody a fresh allowance.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -23,11 +26,7 @@ use tower_http::cors::CorsLayer;
 
 use super::{client, cors};
 use crate::{
-    core::{
-        actor::Actor,
-        error::Error,
-        settings::{self, Settings},
-    },
+    core::{actor::Actor, app::App, error::Error, redis::Redis, settings},
     server::status::ClientKind,
 };
 
@@ -37,6 +36,8 @@ const ADDRESSES_MAX: usize = 10_000;
 const EVERYBODY_ELSE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 /// Bits of an IPv6 address that one customer of a provider does not choose.
 const IPV6_NETWORK: u128 = u128::MAX << 64;
+/// What the limits are per.
+const WINDOW: Duration = Duration::from_secs(1);
 const IDENTITY: &str = "/rustbill.identity.IdentityService/";
 
 /// What is counted together.
@@ -49,6 +50,14 @@ enum Limited {
 }
 
 impl Limited {
+    /// Its name in Redis.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Register => "register",
+        }
+    }
+
     fn of(request: &Request) -> Option<Self> {
         // A preflight asks for nothing yet, and goes no further than `cors.rs`. Services look at no method, so every
         // other one counts.
@@ -68,23 +77,42 @@ impl Limited {
 pub(super) struct RateLimit {
     trusted: Arc<[ipnet::IpNet]>,
     counts: Option<Arc<Counts>>,
+    redis: Option<Redis>,
+    limits: settings::RateLimit,
     cors: CorsLayer,
 }
 
 impl RateLimit {
     /// `cors` lets pages read a refusal as they read any other answer.
-    pub(super) fn new(settings: &Settings, cors: CorsLayer) -> Self {
-        let limits = &settings.rate_limit;
-        let counts = limits.enabled.then(|| Arc::new(Counts::new(limits, MonotonicClock)));
-        Self { trusted: settings.server.trusted_proxies.clone().into(), counts, cors }
+    pub(super) fn new(app: &App, cors: CorsLayer) -> Self {
+        let limits = app.settings.rate_limit.clone();
+        let counts = limits.enabled.then(|| Arc::new(Counts::new(&limits, MonotonicClock)));
+        let trusted = app.settings.server.trusted_proxies.clone().into();
+        Self { trusted, counts, redis: app.redis.clone(), limits, cors }
+    }
+
+    /// Counts one try, or says how long to wait until the next.
+    async fn check(&self, what: Limited, address: IpAddr) -> Result<(), Duration> {
+        let Some(counts) = &self.counts else { return Ok(()) };
+        if let Some(redis) = &self.redis {
+            let limit = match what {
+                Limited::Login => self.limits.login_per_sec,
+                Limited::Register => self.limits.register_per_sec,
+            };
+            let who = network(address).to_string();
+            if let Some(verdict) = redis.count(what.name(), &who, limit, WINDOW).await {
+                return verdict;
+            }
+        }
+        counts.check(what, address)
     }
 }
 
 /// The layer. It also leaves the anonymous actor that the layers behind it may replace: the one with the address.
 pub(super) async fn limit(State(limit): State<RateLimit>, mut request: Request, next: Next) -> Response {
     let address = client::address(&request, &limit.trusted);
-    if let (Some(counts), Some(what)) = (&limit.counts, Limited::of(&request))
-        && let Err(wait) = counts.check(what, address.unwrap_or(EVERYBODY_ELSE))
+    if let Some(what) = Limited::of(&request)
+        && let Err(wait) = limit.check(what, address.unwrap_or(EVERYBODY_ELSE)).await
     {
         let seconds = wait.as_secs_f64().ceil().max(1.0);
         let message = format!("too many tries from this address, wait {seconds} s");

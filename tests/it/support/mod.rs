@@ -13,6 +13,7 @@ pub(crate) mod mail;
 pub(crate) mod proxmox;
 pub(crate) mod python;
 pub(crate) mod receiver;
+pub(crate) mod redis;
 pub(crate) mod rows;
 pub(crate) mod server;
 pub(crate) mod stage;

@@ -75,15 +75,21 @@ pub(crate) struct Program {
 impl Program {
     /// Starts `rustbill serve` and waits until it says where it is.
     pub(crate) fn start(config: &Path) -> Self {
-        let mut child = Command::new(PROGRAM)
+        Self::start_with(config, |_| ())
+    }
+
+    /// With what the command needs besides, such as variables.
+    pub(crate) fn start_with(config: &Path, change: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command
             .args(["serve", "--config"])
             .arg(config)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("RUSTBILL_HOME", config.parent().unwrap())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::piped());
+        change(&mut command);
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.find_map(|line| line.ok()?.strip_prefix("RustBill is ready at ").map(str::to_owned));
         let address = ready.unwrap_or_else(|| panic!("the server did not start: {:?}", child.wait()));
