@@ -57,14 +57,20 @@ pub(super) fn problems(schema: &Json) -> Vec<Problem> {
 fn collect(schema: &Json, before: &str, is_sound: bool, found: &mut Vec<Problem>) {
     for (key, property) in schema.get("properties").and_then(Json::as_object).into_iter().flatten() {
         let name = format!("{before}{key}");
-        let problem = odd_type(&name, property).or_else(|| odd_rest(&name, property, is_sound, before.is_empty()));
-        if let Some((message, advice)) = problem {
+        if let Some((message, advice)) = odd_type(&name, property) {
             found.push(Problem { name, message, advice });
             continue;
         }
+        let known = found.len();
         collect(property, &format!("{name}."), is_sound, found);
         if let Some(items) = property.get("items") {
             collect(items, &format!("{name}[]."), is_sound, found);
+        }
+        // What is wrong further inside says it better than the whole.
+        if found.len() == known
+            && let Some((message, advice)) = odd_rest(&name, property, is_sound, before.is_empty())
+        {
+            found.push(Problem { name, message, advice });
         }
     }
 }
