@@ -37,6 +37,9 @@ const CRASHES: usize = 6;
 /// The cut comes at most after this many statements; the longest operations have fewer.
 const MOMENTS_MAX: u64 = 40;
 
+/// After how many steps the program's own check of the books runs, besides after each crash.
+const CHECK_EVERY: usize = 10;
+
 /// What was done, to be told at the end.
 #[derive(Default)]
 struct Tally {
@@ -75,6 +78,7 @@ async fn play(beginning: &Beginning, seed: u64, tally: &mut Tally, history: &mut
             Some(Err(error)) => format!("{}: {error}", error.code()),
         };
         let _ = writeln!(history, "{number:>4} {} {name} {pick:?}: {told}", universe.app.clock.now());
+        let was_cut = outcome.is_none();
         match outcome {
             None => {
                 tally.crashes += 1;
@@ -84,10 +88,16 @@ async fn play(beginning: &Beginning, seed: u64, tally: &mut Tally, history: &mut
             Some(Err(error)) if is_expected(&error) => {}
             Some(Err(error)) => return Err(format!("step {number} ({name}) failed with {}: {error}", error.code())),
         }
-        laws::hold(&universe).await.map_err(|law| format!("after step {number} ({name}): {law}"))?;
+        let at = |law| format!("after step {number} ({name}): {law}");
+        laws::hold(&universe).await.map_err(at)?;
+        // It reads everything, so not each time.
+        if was_cut || number % CHECK_EVERY == 0 {
+            laws::books_are_right(&universe).await.map_err(at)?;
+        }
     }
     universe.settle().await?;
     laws::hold(&universe).await?;
+    laws::books_are_right(&universe).await?;
     laws::agree(&universe).await?;
     let count = "SELECT CAST(COUNT(*) AS BIGINT) FROM orders";
     tally.orders += universe.app.database.q(count).scalar::<i64>().await.map_err(|error| error.to_string())?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rustbill::core::{id::Id, money::Money};
+use rustbill::core::{id::Id, money::Money, reconciliation};
 
 use super::universe::Universe;
 
@@ -103,6 +103,12 @@ pub(super) async fn hold(universe: &Universe<'_>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether the books are right, by the program's own check.
+pub(super) async fn books_are_right(universe: &Universe<'_>) -> Result<(), String> {
+    let report = reconciliation::check(&universe.app, universe.admin).await.map_err(|error| error.to_string())?;
+    if report.clean { Ok(()) } else { Err(format!("the books differ: {:?}", report.differences)) }
 }
 
 #[derive(sqlx::FromRow)]

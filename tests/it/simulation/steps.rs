@@ -68,6 +68,7 @@ steps! {
     2 issue => |u, p| async { invoices::issue(&u.app, u.admin, u.draft_invoice(p).await?).await };
     1 cancel_invoice => |u, p| async { settlement::update_invoice(&u.app, u.admin, u.unpaid_invoice(p).await?, &cancelled()).await };
     2 look_for_overdue => |u, _p| invoices::mark_overdue(&u.app, u.admin);
+    2 cancel_unpaid => |u, _p| settlement::cancel_unpaid(&u.app, u.admin);
     5 ask_gateways => |u, _p| settlement::ask_due(&u.app, u.admin);
     40 work => |u, p| u.work(p);
     12 seconds_pass => |u, p| async { u.pass(TimeDelta::milliseconds(p.cents * 10)); Ok::<(), Error>(()) };

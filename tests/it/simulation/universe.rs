@@ -147,6 +147,7 @@ impl<'a> Universe<'a> {
             while worker::step(&self.app, self.worker).await.map_err(|error| error.to_string())? {}
             settlement::ask_due(&self.app, self.admin).await.map_err(|error| error.to_string())?;
             invoices::mark_overdue(&self.app, self.admin).await.map_err(|error| error.to_string())?;
+            settlement::cancel_unpaid(&self.app, self.admin).await.map_err(|error| error.to_string())?;
             let open = "SELECT CAST(COUNT(*) AS BIGINT) FROM event_queue WHERE status <> 'done'";
             if self.app.database.q(open).scalar::<i64>().await.map_err(|error| error.to_string())? == 0 {
                 return Ok(());
