@@ -72,7 +72,8 @@ impl Demo {
         let mut receiver = Receiver::start(clock.clone()).await?;
         let mut stage = Stage::new(&context.printer);
         stage.act("The server")?;
-        let start = start(&scratch, self.database_url.as_deref(), clock);
+        // Boxed: it opens a whole application.
+        let start = Box::pin(start(&scratch, self.database_url.as_deref(), clock));
         let house = stage.step("server starts", start).await?;
         let told = tokio::select! {
             // A story that is over ends by itself; only one that is cut short counts as interrupted.
