@@ -2,6 +2,13 @@
 -- were added and before the first customer is there:
 --   psql -v ON_ERROR_STOP=1 -d rustbill -f 001_distribute.sql
 
+-- These triggers only look at the row that they are called for, so each worker can run them by itself.
+-- Citus wants to be told, here and in every later session; only a superuser may do that.
+--   ledger_entries: ledger_entries_append_only
+--   ledger_transactions: ledger_transactions_append_only
+SET citus.enable_unsafe_triggers TO on;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET citus.enable_unsafe_triggers TO on', current_database()); END $$;
+
 BEGIN;
 SET LOCAL citus.shard_count = 64;
 -- Foreign keys to tables that are made in the same transaction want one connection to each worker.
@@ -31,6 +38,8 @@ SELECT create_distributed_table('invoice_items', 'customer_id', colocate_with =>
 SELECT create_distributed_table('payments', 'customer_id', colocate_with => 'customers');
 SELECT create_distributed_table('payment_refunds', 'customer_id', colocate_with => 'customers');
 SELECT create_distributed_table('balance_transactions', 'customer_id', colocate_with => 'customers');
+SELECT create_distributed_table('ledger_transactions', 'customer_id', colocate_with => 'customers');
+SELECT create_distributed_table('ledger_entries', 'customer_id', colocate_with => 'customers');
 SELECT create_distributed_table('tickets', 'customer_id', colocate_with => 'customers');
 SELECT create_distributed_table('ticket_replies', 'customer_id', colocate_with => 'customers');
 
@@ -40,6 +49,7 @@ COMMIT;
 --   gateway_transactions
 --   idempotency_keys
 --   invoice_counters
+--   ledger_checks
 --   operation_log_head
 --   operation_logs
 --   refresh_tokens

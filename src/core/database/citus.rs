@@ -52,10 +52,8 @@ pub const TABLES: [(&str, Place); 34] = [
 
 /// Triggers on tables that are spread or everywhere, by table and name. Citus takes them only with
 /// `citus.enable_unsafe_triggers`; each must touch no row of another table.
-pub const TRIGGERS: [(&str, &str); 2] = [
-    ("ledger_entries", "ledger_entries_append_only"),
-    ("ledger_transactions", "ledger_transactions_append_only"),
-];
+pub const TRIGGERS: [(&str, &str); 2] =
+    [("ledger_entries", "ledger_entries_append_only"), ("ledger_transactions", "ledger_transactions_append_only")];
 
 /// Pieces that customers are spread over, as the documents recommend for two workers and more.
 const SHARDS: u32 = 64;
