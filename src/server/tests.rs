@@ -135,7 +135,7 @@ async fn reflection_answers_while_its_client_still_talks() {
     let mut answers = client.server_reflection_info(stream).await.unwrap().into_inner();
     let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
     let MessageResponse::ListServicesResponse(listed) = answer else { panic!("{answer:?}") };
-    assert_eq!(listed.service.iter().filter(|service| service.name.starts_with("rustbill.")).count(), 16);
+    assert_eq!(listed.service.iter().filter(|service| service.name.starts_with("rustbill.")).count(), 17);
     drop((questions, answers));
     running.stop().await;
 }

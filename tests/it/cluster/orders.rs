@@ -96,7 +96,7 @@ on_both! {
             cluster::status(&world.app, &world.admin).await.unwrap().servers.pop()
         })
         .await;
-        assert_eq!((server.breakers.len(), server.breakers[0].host.as_str()), (1, "127.0.0.1:9"));
+        assert_eq!((server.breakers.len(), server.breakers[0].host.as_str()), (1, "http://127.0.0.1:9"));
         assert!(server.breakers[0].since.ends_with('Z') && ["open", "half_open"].contains(&server.breakers[0].state.as_str()));
     }
 
