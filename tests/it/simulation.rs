@@ -29,7 +29,7 @@ use self::{
 };
 
 /// Seeds of a run in continuous integration.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 16;
 /// Steps of a seed before everything is brought to its end.
 const STEPS_EACH: usize = 250;
 /// One in this many steps is cut off somewhere.
