@@ -63,7 +63,7 @@ idle=$(memory)
 stop
 
 printf '%-42s %8s  %s\n' figure value limit
-printf '%-42s %8s  %s\n' 'size, MB' "$((size / 1000000))" 25
+printf '%-42s %8s  %s\n' 'size, MB' "$(((size + 999999) / 1000000))" 25
 printf '%-42s %8s\n' 'first start, with a new database, ms' "$first"
 printf '%-42s %8s  %s\n' 'start on an existing database, median ms' "$median" 300
 printf '%-42s %8s\n' 'memory after the start, MB' "$loaded"
